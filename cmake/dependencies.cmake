@@ -1,0 +1,27 @@
+# Every third-party library, once. docs/dependencies.md says why each is here.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(CURL REQUIRED)
+find_package(fmt REQUIRED)
+find_package(yaml-cpp REQUIRED)
+pkg_check_modules(ROCKSDB REQUIRED IMPORTED_TARGET rocksdb)
+pkg_check_modules(SIMDJSON REQUIRED IMPORTED_TARGET simdjson)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+find_library(PUGIXML_LIBRARY pugixml REQUIRED)
+find_library(ISAL_LIBRARY isal REQUIRED)
+
+# A room sees only the libraries that are named for it here.
+set(TARN_LIBS_base fmt::fmt OpenSSL::Crypto PkgConfig::SIMDJSON yaml-cpp PkgConfig::XXHASH Threads::Threads)
+set(TARN_LIBS_http CURL::libcurl OpenSSL::SSL)
+set(TARN_LIBS_kv PkgConfig::ROCKSDB)
+set(TARN_LIBS_tree PkgConfig::ZSTD PkgConfig::LZ4 PkgConfig::XXHASH)
+set(TARN_LIBS_auth OpenSSL::Crypto)
+set(TARN_LIBS_s3 ${PUGIXML_LIBRARY} ${ISAL_LIBRARY})
+set(TARN_LIBS_quality ${CMAKE_DL_LIBS})
+
+if(TARN_TESTS)
+  find_package(GTest REQUIRED)
+endif()
