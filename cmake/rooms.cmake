@@ -1,8 +1,10 @@
 # One static library and one test program a room; link dependencies come from src/layers.txt.
 set(TARN_WARNINGS -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wno-missing-field-initializers)
+# ccache: hits must not depend on where the clone lies, and precompiled headers need two allowances.
 find_program(CCACHE ccache)
 if(CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
 endif()
 
 function(tarn_flags target)
@@ -45,7 +47,9 @@ function(tarn_room room below)
     target_link_libraries(room_${room} PUBLIC ${links} PUBLIC ${TARN_LIBS_${room}})
     tarn_flags(room_${room})
     if(room STREQUAL "base")
-      target_precompile_headers(room_base PRIVATE "${CMAKE_SOURCE_DIR}/cmake/pch.h")
+      # By name, not by path: the generated header is then the same in every clone, and so is its cache key.
+      target_include_directories(room_base PRIVATE "${CMAKE_SOURCE_DIR}/cmake")
+      target_precompile_headers(room_base PRIVATE <pch.h>)
     else()
       target_precompile_headers(room_${room} REUSE_FROM room_base)
     endif()
