@@ -1,0 +1,76 @@
+#pragma once
+// Durable background work and timers: what must happen even if the server dies in between.
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/context.h"
+#include "base/executor.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "kv/store.h"
+
+namespace tarn::tasks {
+
+enum class State { kWaiting, kRunning, kDone, kFailed, kCancelled };
+
+struct Task {
+  std::string id;    ///< uuid v7, or the caller's own key (then starting twice gives the same task)
+  std::string kind;  ///< which runner: "import", "alert-delivery", …
+  State state = State::kWaiting;
+  Json input;               ///< what to do; never changes
+  Json cursor;              ///< how far it came: the runner's own
+  Json progress;            ///< for people: {"objects": 12000}
+  std::string error;        ///< set when failed
+  base::WallMs due_ms = 0;  ///< not before this wall time
+  base::WallMs created_ms = 0, updated_ms = 0;
+  int attempts = 0;
+  bool cancel_requested = false;
+};
+
+/// What a runner says at the end of a step.
+struct Step {
+  enum class Next { kDone, kAgain, kFailed };
+  Next next = Next::kDone;
+  int64_t after_ms = 0;  ///< for kAgain: pause before the next step
+  Json cursor, progress;
+  std::string error;  ///< for kFailed
+  kv::Batch also;     ///< written in the same batch as the task's new state
+};
+
+/// Runs kinds of tasks. A step must be idempotent: after a crash the last one is repeated from its stored cursor.
+/// An Error from a runner is retried with a growing pause (1 s … 60 s); only Next::kFailed ends a task as failed.
+class Tasks {
+ public:
+  using Runner = std::function<Result<Step>(const Context&, const Task&)>;
+
+  Tasks(kv::Store& store, base::Clock& clock, base::Random& random, size_t threads);
+  ~Tasks();
+
+  void register_kind(std::string kind, Runner runner);  ///< before start()
+  Result<void> start(const Context& ctx);               ///< resumes every unfinished task
+  void stop();                                          ///< lets running steps finish
+
+  /// Adds a task to `batch`, so that it exists if and only if the batch lands; call wake() after apply.
+  /// @param id  empty for a new one. @return the id.
+  std::string add(kv::Batch& batch, std::string kind, Json input, base::WallMs due_ms = 0, std::string id = {});
+  void wake();
+  /// add + apply + wake. An existing id is fine: its task is returned.
+  Result<Task> submit(const Context& ctx, std::string kind, Json input, base::WallMs due_ms = 0, std::string id = {});
+  Result<Task> get(const Context& ctx, std::string_view id);
+  Result<std::vector<Task>> list(const Context& ctx, std::string_view kind);
+  /// Asks the runner to stop at its next step. Errors: kNotFound, kConflict (already over).
+  Result<void> cancel(const Context& ctx, std::string_view id);
+  /// Waits until the task is over or the context's deadline; for tests and synchronous callers.
+  Result<Task> wait(const Context& ctx, std::string_view id, int64_t timeout_ms);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tarn::tasks
