@@ -1,0 +1,180 @@
+#pragma once
+// The immutable sorted map of a commit: a Merkle B+-tree with key-defined boundaries, its nodes in packs (decision D4).
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/context.h"
+#include "base/hash.h"
+#include "base/result.h"
+#include "block/store.h"
+#include "tree/entry.h"
+
+namespace tarn::tree {
+
+using NodeId = base::Digest;  ///< SHA-256 over the uncompressed canonical node, location hints left out
+
+enum class Codec : uint8_t { kNone = 0, kZstd = 1, kLz4 = 2 };
+
+/// Fixed when a repository is made, recorded in every root. Equal content gives equal roots within one set.
+struct Parameters {
+  uint64_t seed = 0;
+  uint32_t leaf_min = 128, leaf_target = 256, leaf_max = 512;
+  uint32_t node_min = 128, node_target = 256, node_max = 512;
+  bool operator==(const Parameters&) const = default;
+};
+
+/// Where a node lies: a hint that may age; the id is the truth.
+struct Location {
+  std::string pack;  ///< pack id, the last part of "<prefix>packs/<id>"
+  uint64_t offset = 0;
+  uint32_t length = 0;
+  Codec codec = Codec::kZstd;
+  bool operator==(const Location&) const = default;
+};
+
+struct Root {
+  NodeId id;
+  Location location;
+  uint32_t level = 0;  ///< 0: the root is a leaf
+  uint64_t count = 0;  ///< entries
+  uint64_t bytes = 0;  ///< sum of their sizes
+  Parameters parameters;
+  std::string encode() const;
+  static Result<Root> decode(std::string_view bytes);
+};
+
+struct Item {
+  std::string key;
+  Entry entry;
+};
+
+/// nullopt removes the key; removing an absent key is no edit.
+struct Edit {
+  std::string key;
+  std::optional<Entry> entry;
+};
+
+enum class ChangeType : uint8_t { kAdded, kRemoved, kChanged };
+
+/// A difference between two maps, decided by identity.
+struct Change {
+  std::string key;
+  ChangeType type;
+  std::optional<Entry> left, right;
+};
+
+class Node;
+class NodeCache;
+/// One cache of uncompressed nodes for the whole process. @param bytes_max  of memory.
+std::shared_ptr<NodeCache> make_node_cache(size_t bytes_max);
+
+struct PackedCommit {
+  std::string id;      ///< 32 raw bytes
+  std::string record;  ///< self-describing bytes, versioning's own
+};
+
+/// Collects the nodes that a commit creates and writes them as one immutable object. Threads: one.
+class PackBuilder {
+ public:
+  virtual ~PackBuilder() = default;
+  /// Adds a commit record; several commits may share a pack.
+  virtual void add_commit(std::string id32, std::string record) = 0;
+  /// Adds the change-set of a commit to its first parent (keys sorted). Left out above max(1,000, N/16) changes.
+  virtual void add_change_set(std::string id32, std::span<const Change> changes) = 0;
+  virtual bool empty() const = 0;
+  /// The id that the finished pack will have (locations in roots name it already).
+  virtual const std::string& pack_id() const = 0;
+  /// Writes the pack durably. Until it returns, nothing built with this builder can be read by others.
+  /// Errors: as block::Store::put.
+  virtual Result<void> finish(const Context& ctx) = 0;
+};
+
+/// The packs of one repository. Threads: any. Holds a reference to `store` for its lifetime.
+class Packs {
+ public:
+  /// @param prefix  block-name prefix of the repository, e.g. "flights/" (packs go to "flights/packs/").
+  static std::shared_ptr<Packs> open(block::Store& store, std::string prefix, std::shared_ptr<NodeCache> cache,
+                                     base::Clock& clock, base::Random& random);
+  virtual ~Packs() = default;
+  virtual std::unique_ptr<PackBuilder> begin() = 0;
+  /// Errors: kCorrupt (missing pack, wrong hash), kUnavailable.
+  virtual Result<std::shared_ptr<const Node>> load(const Context& ctx, const NodeId& id, const Location& at) = 0;
+  /// The commits that a pack holds, from its tail index. For recovery and fsck.
+  virtual Result<std::vector<PackedCommit>> commits_of(const Context& ctx, const std::string& pack_id) = 0;
+  /// The change-set of a commit, or nullopt when the pack holds none.
+  virtual Result<std::optional<std::vector<Change>>> change_set(const Context& ctx, const std::string& pack_id,
+                                                                std::string_view commit_id32) = 0;
+};
+
+/// Walks a map in key order. An error is never the end.
+class Cursor {
+ public:
+  virtual ~Cursor() = default;
+  virtual Result<std::optional<Item>> next(const Context& ctx) = 0;
+  /// The next next() gives the first key >= `key`. Cost: O(depth).
+  virtual Result<void> seek(const Context& ctx, std::string_view key) = 0;
+};
+
+class ChangeCursor {
+ public:
+  virtual ~ChangeCursor() = default;
+  virtual Result<std::optional<Change>> next(const Context& ctx) = 0;
+};
+
+/// The root of the empty map; needs no pack.
+Root empty_root(const Parameters& parameters);
+
+/// Errors of all: kCorrupt, kUnavailable. Cost: O(depth) node loads.
+Result<std::optional<Entry>> get(const Context& ctx, Packs& packs, const Root& root, std::string_view key);
+std::unique_ptr<Cursor> cursor(std::shared_ptr<Packs> packs, const Root& root);
+
+struct Totals {
+  uint64_t count = 0, bytes = 0;
+};
+/// Entries and bytes below a prefix. Cost: O(depth) plus two boundary leaves.
+Result<Totals> totals(const Context& ctx, Packs& packs, const Root& root, std::string_view prefix);
+
+/// Applies edits (sorted by key, each key once) and gives the new root; the same records give the same root whatever
+/// the history. When an edit's entry has the identity of the base's, the base's record stays. Cost: O(touched leaves +
+/// depth).
+Result<Root> apply(const Context& ctx, std::shared_ptr<Packs> packs, const Root& root, std::span<const Edit> edits,
+                   PackBuilder& into);
+
+/// Builds from items in ascending key order (nullopt = end). Errors: kInvalid when the order is broken.
+using ItemSource = std::function<Result<std::optional<Item>>()>;
+Result<Root> build(const Context& ctx, const Parameters& parameters, const ItemSource& source, PackBuilder& into);
+
+/// What turns `left` into `right`, in key order, from the first key >= `from`, below `prefix`.
+/// Cost: O(changed leaves), by skipping equal hashes.
+std::unique_ptr<ChangeCursor> diff(std::shared_ptr<Packs> packs, const Root& left, const Root& right,
+                                   std::string_view prefix = {}, std::string_view from = {});
+/// The same across two repositories (their packs differ).
+std::unique_ptr<ChangeCursor> diff(std::shared_ptr<Packs> left_packs, const Root& left,
+                                   std::shared_ptr<Packs> right_packs, const Root& right, std::string_view prefix = {},
+                                   std::string_view from = {});
+
+enum class Strategy : uint8_t { kNone, kSourceWins, kDestinationWins };
+
+struct Conflict {
+  std::string key;
+  std::optional<Entry> base, source, destination;
+};
+
+struct Merged {
+  Root root;                        ///< meaningless when there are conflicts
+  std::vector<Conflict> conflicts;  ///< complete, in key order; empty under a strategy that decides
+  std::vector<Change> changes;      ///< what the merge changes in the destination, in key order
+};
+
+/// Three-way merge per key, by identity: a side that did not change loses to the one that did; equal changes on both
+/// sides keep the destination's record. Cost: O(changed leaves of both sides).
+Result<Merged> merge(const Context& ctx, std::shared_ptr<Packs> packs, const Root& base, const Root& source,
+                     const Root& destination, Strategy strategy, PackBuilder& into);
+
+}  // namespace tarn::tree
