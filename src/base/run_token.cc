@@ -1,0 +1,37 @@
+#include "base/run_token.h"
+
+namespace tarn::base {
+namespace {
+thread_local RunTokens* held = nullptr;
+thread_local int pauses = 0;
+}  // namespace
+
+bool RunTokens::try_acquire() {
+  int now = available_.load(std::memory_order_acquire);
+  while (now > 0) {
+    if (available_.compare_exchange_weak(now, now - 1, std::memory_order_acq_rel)) return true;
+  }
+  return false;
+}
+
+void RunTokens::release() {
+  available_.fetch_add(1, std::memory_order_acq_rel);
+  if (wanted_.load(std::memory_order_acquire) > 0 && listener_) listener_();
+}
+
+RunToken::RunToken(RunTokens& tokens) : outer_(held) { held = &tokens; }
+
+RunToken::~RunToken() {
+  held->release();
+  held = outer_;
+}
+
+RunToken::Pause::Pause() {
+  if (pauses++ == 0 && held != nullptr) held->release();
+}
+
+RunToken::Pause::~Pause() {
+  if (--pauses == 0 && held != nullptr) held->acquire_now();
+}
+
+}  // namespace tarn::base
