@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 
@@ -24,6 +26,14 @@ Error io_error(int number, std::string_view what, const std::string& path) {
   if (number == EACCES || number == EPERM || number == EROFS) code = Code::kForbidden;
   if (number == ENOSPC || number == EDQUOT || number == EFBIG) code = Code::kNoSpace;
   return Error(code, "file", fmt::format("{} {}: {}", what, path, std::strerror(number)));
+}
+
+FileInfo to_info(const struct stat& st) {
+  FileInfo info;
+  info.size = static_cast<uint64_t>(st.st_size);
+  info.mtime_ns = static_cast<int64_t>(st.st_mtim.tv_sec) * 1'000'000'000 + st.st_mtim.tv_nsec;
+  info.is_directory = S_ISDIR(st.st_mode);
+  return info;
 }
 
 class SystemFile final : public File {
@@ -63,6 +73,11 @@ class SystemFile final : public File {
     if (::fstat(fd_, &st) != 0) return io_error(errno, "looking at", path_);
     return static_cast<uint64_t>(st.st_size);
   }
+  Result<FileInfo> info() override {
+    struct stat st {};
+    if (::fstat(fd_, &st) != 0) return io_error(errno, "looking at", path_);
+    return to_info(st);
+  }
   Result<void> truncate(uint64_t size) override {
     if (::ftruncate(fd_, static_cast<off_t>(size)) != 0) return io_error(errno, "truncating", path_);
     return {};
@@ -88,11 +103,7 @@ class SystemDisk final : public Disk {
   Result<FileInfo> stat(const std::string& path) override {
     struct stat st {};
     if (::stat(path.c_str(), &st) != 0) return io_error(errno, "looking at", path);
-    FileInfo info;
-    info.size = static_cast<uint64_t>(st.st_size);
-    info.mtime_ns = static_cast<int64_t>(st.st_mtim.tv_sec) * 1'000'000'000 + st.st_mtim.tv_nsec;
-    info.is_directory = S_ISDIR(st.st_mode);
-    return info;
+    return to_info(st);
   }
   Result<void> make_directories(const std::string& path) override {
     std::error_code error;
@@ -159,6 +170,16 @@ class SystemDisk final : public Disk {
     }
     return std::shared_ptr<void>(reinterpret_cast<void*>(static_cast<intptr_t>(fd + 1)),
                                  [](void* p) { ::close(static_cast<int>(reinterpret_cast<intptr_t>(p)) - 1); });
+  }
+  Result<std::string> real_path(const std::string& path) override {
+    const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr), &std::free);
+    if (!resolved) return io_error(errno, "resolving", path);
+    return std::string(resolved.get());
+  }
+  Result<uint64_t> free_bytes(const std::string& path) override {
+    struct statvfs st {};
+    if (::statvfs(path.c_str(), &st) != 0) return io_error(errno, "asking for free space of", path);
+    return static_cast<uint64_t>(st.f_bavail) * st.f_frsize;
   }
 };
 

@@ -11,6 +11,12 @@
 
 namespace tarn::base {
 
+struct FileInfo {
+  uint64_t size = 0;
+  int64_t mtime_ns = 0;
+  bool is_directory = false;
+};
+
 /// An open file. Positional reads and appends; close on destruction. Threads: reads any, writes one at a time.
 class File {
  public:
@@ -22,18 +28,14 @@ class File {
   /// Returns when the bytes are on stable storage. An error is final for this file (promise G12).
   virtual Result<void> sync() = 0;
   virtual Result<uint64_t> size() = 0;
+  /// Of the file that is open, whatever its name points to by now.
+  virtual Result<FileInfo> info() = 0;
   virtual Result<void> truncate(uint64_t size) = 0;
   /// The descriptor for sendfile; -1 when this disk has none.
   virtual int descriptor() const = 0;
 };
 
 enum class OpenMode { kRead, kAppend, kCreate };  ///< kCreate fails with kAlreadyExists; kAppend creates if absent
-
-struct FileInfo {
-  uint64_t size = 0;
-  int64_t mtime_ns = 0;
-  bool is_directory = false;
-};
 
 class Disk {
  public:
@@ -57,6 +59,10 @@ class Disk {
   /// Takes an exclusive lock that lasts as long as the returned object and dies with the process.
   /// Errors: kBusy when another process holds it.
   virtual Result<std::shared_ptr<void>> lock(const std::string& path) = 0;
+  /// The path with every link resolved. Errors: kNotFound, kForbidden.
+  virtual Result<std::string> real_path(const std::string& path) = 0;
+  /// Bytes that may still be written to the file system of `path`.
+  virtual Result<uint64_t> free_bytes(const std::string& path) = 0;
 
   Result<std::string> read_all(const std::string& path);
   /// Writes a whole file so that it is either absent, old, or complete and durable.

@@ -45,7 +45,8 @@ class View {
   virtual Sequence sequence() const = 0;
 };
 
-/// Preconditions and writes that happen together or not at all. Order of writes within a batch is kept.
+/// Preconditions and writes that happen together or not at all. All preconditions are checked against the state before
+/// the batch, wherever they stand in it; order of writes within a batch is kept.
 class Batch {
  public:
   enum class Kind : uint8_t {
@@ -69,7 +70,7 @@ class Batch {
   Batch& require_present(std::string key) { return add({Kind::kRequirePresent, std::move(key), {}, 0}); }
   Batch& put(std::string key, std::string value) { return add({Kind::kPut, std::move(key), std::move(value), 0}); }
   Batch& erase(std::string key) { return add({Kind::kErase, std::move(key), {}, 0}); }
-  /// Removes keys in [from, to).
+  /// Removes keys in [from, to); an empty `to` means all keys from `from` on, as prefix_end() says it.
   Batch& erase_range(std::string from, std::string to) {
     return add({Kind::kEraseRange, std::move(from), std::move(to), 0});
   }

@@ -1,0 +1,424 @@
+#include "kv/rocks.h"
+
+#include <deque>
+#include <map>
+
+#include <fmt/core.h>
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/options.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+
+#include "base/bytes.h"
+#include "base/kill_point.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/mutex.h"
+#include "kv/detail/check.h"
+
+namespace tarn::kv {
+namespace {
+
+// Keys on disk: one byte of space, then the key. The store's own rows come first.
+constexpr char kOwnSpace = '\x00';
+constexpr char kRowSpace = '\x01';
+constexpr char kAfterRows = '\x02';
+constexpr std::string_view kSequenceKey{"\x00sequence", 9};
+constexpr std::string_view kFormatKey{"\x00format", 7};
+constexpr std::string_view kFormat = "tarn-kv 1";
+constexpr size_t kGroupBatches = 512;
+constexpr size_t kGroupBytes = 8 << 20;
+
+rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+
+std::string disk_key(std::string_view key) {
+  std::string out;
+  out.reserve(key.size() + 1);
+  out.push_back(kRowSpace);
+  out.append(key);
+  return out;
+}
+
+std::string disk_end(std::string_view end) { return end.empty() ? std::string(1, kAfterRows) : disk_key(end); }
+
+std::string number(uint64_t value) {
+  base::ByteWriter out;
+  out.u64(value);
+  return out.take();
+}
+
+Error from_status(const rocksdb::Status& status, std::string_view what) {
+  Code code = Code::kUnavailable;
+  if (status.IsCorruption()) code = Code::kCorrupt;
+  if (status.IsNoSpace()) code = Code::kNoSpace;
+  return Error(code, "store", fmt::format("{}: {}", what, status.ToString()));
+}
+
+Result<Row> decode(const rocksdb::Slice& stored, std::string_view key) {
+  if (stored.size() < sizeof(Sequence))
+    return Error(Code::kCorrupt, "store", fmt::format("row {} is shorter than its header", detail::printable(key)));
+  Row row;
+  std::memcpy(&row.version, stored.data(), sizeof row.version);
+  row.value.assign(stored.data() + sizeof row.version, stored.size() - sizeof row.version);
+  return row;
+}
+
+/// One moment of the store: a RocksDB snapshot and the sequence of the last batch in it. Shared by all views taken
+/// between two groups; keeps the database open.
+struct Moment {
+  Moment(std::shared_ptr<rocksdb::DB> d, Sequence s) : db(std::move(d)), snapshot(db->GetSnapshot()), sequence(s) {}
+  ~Moment() { db->ReleaseSnapshot(snapshot); }
+  Moment(const Moment&) = delete;
+  Moment& operator=(const Moment&) = delete;
+
+  Result<std::optional<Row>> get(std::string_view key) const {
+    rocksdb::ReadOptions read;
+    read.snapshot = snapshot;
+    rocksdb::PinnableSlice stored;
+    const std::string full = disk_key(key);
+    const auto status = db->Get(read, db->DefaultColumnFamily(), full, &stored);
+    if (status.IsNotFound()) return std::optional<Row>();
+    if (!status.ok()) return from_status(status, "reading a row");
+    TRY_LET(Row row, decode(stored, key));
+    return std::optional<Row>(std::move(row));
+  }
+
+  std::shared_ptr<rocksdb::DB> db;
+  const rocksdb::Snapshot* snapshot;
+  Sequence sequence;
+};
+
+class RocksIterator final : public Iterator {
+ public:
+  RocksIterator(std::shared_ptr<const Moment> moment, std::string_view prefix, std::string_view from)
+      : moment_(std::move(moment)), end_(disk_end(prefix_end(prefix))), end_slice_(end_) {
+    rocksdb::ReadOptions read;
+    read.snapshot = moment_->snapshot;
+    read.iterate_upper_bound = &end_slice_;
+    iterator_.reset(moment_->db->NewIterator(read));
+    iterator_->Seek(disk_key(std::max(prefix, from)));
+  }
+  Result<std::optional<KeyRow>> next() override {
+    if (!iterator_->Valid()) {
+      if (!iterator_->status().ok()) return from_status(iterator_->status(), "scanning rows");
+      return std::optional<KeyRow>();
+    }
+    const auto key = iterator_->key();
+    KeyRow out;
+    out.key.assign(key.data() + 1, key.size() - 1);
+    TRY_LET(out.row, decode(iterator_->value(), out.key));
+    iterator_->Next();
+    return std::optional<KeyRow>(std::move(out));
+  }
+
+ private:
+  std::shared_ptr<const Moment> moment_;
+  std::string end_;
+  rocksdb::Slice end_slice_;
+  std::unique_ptr<rocksdb::Iterator> iterator_;
+};
+
+class RocksView final : public View {
+ public:
+  explicit RocksView(std::shared_ptr<const Moment> moment) : moment_(std::move(moment)) {}
+  Result<std::optional<Row>> get(std::string_view key) override { return moment_->get(key); }
+  std::unique_ptr<Iterator> scan(std::string_view prefix, std::string_view from) override {
+    return std::make_unique<RocksIterator>(moment_, prefix, from);
+  }
+  Sequence sequence() const override { return moment_->sequence; }
+
+ private:
+  std::shared_ptr<const Moment> moment_;
+};
+
+/// Versions as the store will have them after the batches taken so far; only the applier has one.
+class Overlay {
+ public:
+  explicit Overlay(const Moment& base) : base_(base) {}
+
+  Result<std::optional<Sequence>> version_of(const std::string& key) {
+    if (const auto it = written_.find(key); it != written_.end()) return it->second;
+    for (const auto& [from, to] : erased_)
+      if (key >= from && (to.empty() || key < to)) return std::optional<Sequence>();
+    TRY_LET(const auto row, base_.get(key));
+    return row ? std::optional<Sequence>(row->version) : std::nullopt;
+  }
+  void put(const std::string& key, Sequence version) { written_[key] = version; }
+  void erase(const std::string& key) { written_[key] = std::nullopt; }
+  void erase_range(const std::string& from, const std::string& to) {
+    for (auto it = written_.lower_bound(from); it != written_.end() && (to.empty() || it->first < to); ++it)
+      it->second = std::nullopt;
+    erased_.emplace_back(from, to);
+  }
+
+ private:
+  const Moment& base_;
+  std::map<std::string, std::optional<Sequence>> written_;
+  std::vector<std::pair<std::string, std::string>> erased_;
+};
+
+/// A caller that waits for its batch.
+struct Waiter {
+  const Batch* batch;
+  size_t bytes;
+  base::Condition done_signal;
+  bool done = false;
+  Result<Sequence> result{Sequence{0}};
+};
+
+class RocksStore final : public Store {
+ public:
+  RocksStore(std::shared_ptr<rocksdb::DB> db, std::string path, const RocksOptions& options, Sequence last)
+      : db_(std::move(db)),
+        path_(std::move(path)),
+        options_(options),
+        moment_(std::make_shared<Moment>(db_, last)),
+        applies_(base::metrics().counter("tarn_kv_applies_total")),
+        groups_(base::metrics().counter("tarn_kv_groups_total")),
+        applier_([this] { run(); }) {}
+
+  ~RocksStore() override {
+    {
+      base::Lock lock(mutex_);
+      closing_ = true;
+    }
+    work_.notify_all();
+    applier_.join();
+  }
+
+  Result<std::optional<Row>> get(const Context& ctx, std::string_view key) override {
+    TRY(ctx.check(*options_.clock));
+    return now()->get(key);
+  }
+  std::unique_ptr<Iterator> scan(const Context&, std::string_view prefix, std::string_view from) override {
+    return std::make_unique<RocksIterator>(now(), prefix, from);
+  }
+  Result<std::unique_ptr<View>> view(const Context& ctx) override {
+    TRY(ctx.check(*options_.clock));
+    return std::unique_ptr<View>(new RocksView(now()));
+  }
+  Result<Sequence> apply(const Context& ctx, const Batch& batch) override {
+    TRY(ctx.check(*options_.clock));
+    Waiter waiter{&batch, 0};
+    for (const auto& step : batch.steps()) waiter.bytes += step.key.size() + step.value.size() + 32;
+    base::Lock lock(mutex_);
+    if (closing_) return Error(Code::kUnavailable, "store", "the store is closing");
+    queue_.push_back(&waiter);
+    if (queue_.size() == 1) work_.notify_one();
+    // Once taken, a batch has an outcome soon; a deadline in between would only make it unknown.
+    waiter.done_signal.wait(lock, [&] { return waiter.done; });
+    return std::move(waiter.result);
+  }
+
+ private:
+  std::shared_ptr<const Moment> now() {
+    base::Lock lock(moment_mutex_);
+    return moment_;
+  }
+
+  void run() {
+    while (true) {
+      std::vector<Waiter*> group;
+      {
+        base::Lock lock(mutex_);
+        work_.wait(lock, [this] { return closing_ || !queue_.empty(); });
+        if (queue_.empty()) return;
+        for (size_t bytes = 0; !queue_.empty() && group.size() < kGroupBatches && bytes < kGroupBytes;) {
+          bytes += queue_.front()->bytes;
+          group.push_back(queue_.front());
+          queue_.pop_front();
+        }
+      }
+      apply_group(group);
+      base::Lock lock(mutex_);
+      for (Waiter* waiter : group) {
+        waiter->done = true;
+        waiter->done_signal.notify_one();
+      }
+    }
+  }
+
+  /// Sets every waiter's result. Holds no lock.
+  void apply_group(const std::vector<Waiter*>& group) {
+    if (failed_) return fail(group, Error(Code::kUnavailable, "store", failed_text_));
+    if (auto room = check_space(group); !room) return fail(group, room.error());
+    const auto base = now();
+    Overlay overlay(*base);
+    rocksdb::WriteBatch writes;
+    Sequence sequence = base->sequence;
+    std::vector<Waiter*> taken;
+    for (Waiter* waiter : group) {
+      if (auto holds = check_batch(*waiter->batch, overlay); !holds) {
+        waiter->result = holds.error();
+        continue;
+      }
+      // A failed read in here leaves half a batch in `writes`, and nothing in the store: the whole group fails.
+      if (auto added = write_batch(*waiter->batch, sequence + 1, overlay, writes); !added)
+        return fail(group, added.error());
+      waiter->result = ++sequence;
+      taken.push_back(waiter);
+    }
+    if (taken.empty()) return;
+    writes.Put(slice(kSequenceKey), number(sequence));
+    rocksdb::WriteOptions how;
+    how.sync = options_.sync;
+    KILL_POINT("kv.before_write");
+    if (const auto status = db_->Write(how, &writes); !status.ok()) return stop(taken, status.ToString());
+    KILL_POINT("kv.after_write");
+    auto next = std::make_shared<const Moment>(db_, sequence);
+    {
+      base::Lock lock(moment_mutex_);
+      moment_.swap(next);
+    }
+    applies_.add(static_cast<int64_t>(taken.size()));
+    groups_.add();
+  }
+
+  static Result<void> check_batch(const Batch& batch, Overlay& overlay) {
+    for (const auto& step : batch.steps()) {
+      if (!detail::is_precondition(step.kind)) continue;
+      TRY_LET(const auto found, overlay.version_of(step.key));
+      TRY(detail::check(step, found));
+    }
+    return {};
+  }
+
+  static Result<void> write_batch(const Batch& batch, Sequence sequence, Overlay& overlay, rocksdb::WriteBatch& out) {
+    const std::string version = number(sequence);
+    for (const auto& step : batch.steps()) {
+      switch (step.kind) {
+        case Batch::Kind::kPut:
+          out.Put(disk_key(step.key), version + step.value);
+          overlay.put(step.key, sequence);
+          break;
+        case Batch::Kind::kErase:
+          out.Delete(disk_key(step.key));
+          overlay.erase(step.key);
+          break;
+        case Batch::Kind::kEraseIfVersion: {
+          TRY_LET(const auto found, overlay.version_of(step.key));
+          if (found != step.version) break;
+          out.Delete(disk_key(step.key));
+          overlay.erase(step.key);
+          break;
+        }
+        case Batch::Kind::kEraseRange:
+          if (!step.value.empty() && step.key >= step.value) break;
+          out.DeleteRange(disk_key(step.key), disk_end(step.value));
+          overlay.erase_range(step.key, step.value);
+          break;
+        case Batch::Kind::kRequireAbsent:
+        case Batch::Kind::kRequireVersion:
+        case Batch::Kind::kRequirePresent:
+          break;
+      }
+    }
+    return {};
+  }
+
+  Result<void> check_space(const std::vector<Waiter*>& group) {
+    uint64_t wanted = options_.reserve_bytes;
+    for (const Waiter* waiter : group) wanted += waiter->bytes;
+    TRY_LET(const uint64_t available, options_.disk->free_bytes(path_));
+    if (available >= wanted) return {};
+    return Error(Code::kNoSpace, "disk",
+                 fmt::format("{} has {} bytes free and a write needs {}: make room", path_, available, wanted));
+  }
+
+  static void fail(const std::vector<Waiter*>& group, const Error& error) {
+    for (Waiter* waiter : group) waiter->result = error;
+  }
+  /// After this nothing is acknowledged again: what the disk holds is known only after a reopen.
+  void stop(const std::vector<Waiter*>& group, const std::string& why) {
+    failed_ = true;
+    failed_text_ = fmt::format("an earlier write failed ({}): restart the server to recover", why);
+    base::log(base::Level::kError, "kv write failed, store refuses further writes", {{"path", path_}, {"error", why}});
+    fail(group, Error(Code::kUnknownOutcome, "store", fmt::format("the write failed half-way: {}", why)));
+  }
+
+  std::shared_ptr<rocksdb::DB> db_;
+  const std::string path_;
+  const RocksOptions options_;
+
+  base::Mutex mutex_;  ///< guards queue_ and closing_
+  base::Condition work_;
+  std::deque<Waiter*> queue_;
+  bool closing_ = false;
+
+  base::Mutex moment_mutex_;  ///< guards the pointer moment_
+  std::shared_ptr<const Moment> moment_;
+
+  bool failed_ = false;  ///< the applier's own, as the text
+  std::string failed_text_;
+  base::Counter& applies_;
+  base::Counter& groups_;
+  base::Thread applier_;  ///< last: it uses all of the above
+};
+
+rocksdb::Options tuning(const RocksOptions& options) {
+  rocksdb::Options out;
+  out.create_if_missing = true;
+  out.write_buffer_size = options.memtable_bytes;
+  out.max_write_buffer_number = 2;
+  out.max_total_wal_size = 4 * options.memtable_bytes;
+  out.compression = rocksdb::kLZ4Compression;
+  out.max_background_jobs = 2;
+  out.max_open_files = 256;
+  out.keep_log_file_num = 2;
+  out.max_log_file_size = 4 << 20;
+  out.stats_dump_period_sec = 0;
+  out.paranoid_checks = true;
+  // A WAL that ends in a torn record was never acknowledged to its end; damage before that is an error.
+  out.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = rocksdb::NewLRUCache(options.cache_bytes);
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10, false));
+  table.cache_index_and_filter_blocks = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  table.block_size = 8 << 10;
+  table.format_version = 5;
+  out.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return out;
+}
+
+Result<Sequence> read_head(rocksdb::DB& db) {
+  std::string format, stored;
+  auto status = db.Get({}, slice(kFormatKey), &format);
+  if (status.IsNotFound()) {
+    rocksdb::WriteOptions synced;
+    synced.sync = true;
+    if (status = db.Put(synced, slice(kFormatKey), slice(kFormat)); !status.ok())
+      return from_status(status, "writing the format row");
+    return Sequence{0};
+  }
+  if (!status.ok()) return from_status(status, "reading the format row");
+  if (format != kFormat)
+    return Error(
+        Code::kCorrupt, "store",
+        fmt::format("the store has format \"{}\", this version reads \"{}\"", detail::printable(format), kFormat));
+  status = db.Get({}, slice(kSequenceKey), &stored);
+  if (status.IsNotFound()) return Sequence{0};
+  if (!status.ok()) return from_status(status, "reading the last sequence");
+  return base::ByteReader(stored, "the last sequence").u64();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> open_rocks_store(const std::string& path, const RocksOptions& options) {
+  TRY(options.disk->make_directories(path));
+  rocksdb::DB* raw = nullptr;
+  const auto status = rocksdb::DB::Open(tuning(options), path, &raw);
+  if (!status.ok()) {
+    const std::string text = status.ToString();
+    if (status.IsIOError() && text.find("lock") != std::string::npos)
+      return Error(Code::kBusy, "store", fmt::format("{} is open in another process: stop it first", path));
+    return from_status(status, fmt::format("opening {}", path));
+  }
+  std::shared_ptr<rocksdb::DB> db(raw);
+  TRY_LET(const Sequence last, read_head(*db));
+  return std::unique_ptr<Store>(new RocksStore(std::move(db), path, options, last));
+}
+
+}  // namespace tarn::kv
