@@ -24,7 +24,7 @@ LIBRARIES = [
     (r"prometheus/", {"base"}, False),
     (r"isa-l", {"s3", "base"}, False),
     (r"sodium", {"base", "auth"}, False),
-    (r"openssl/", {"base", "http", "auth", "s3"}, False),
+    (r"openssl/", {"base", "http", "auth", "s3"}, True),
     (r"(zstd|lz4)", {"base", "tree"}, False),
     (r"xxhash", {"base", "tree"}, True),
     (r"(nlohmann|rapidcheck)", set(), False),
