@@ -56,13 +56,13 @@ def gtest_counts(report):
     return passed, len(failed), skipped, failed
 
 
-def run_ctest(results, build, jobs, rooms):
+def run_ctest(results, build, jobs, rooms, output=None):
     reports = results / "gtest"
     reports.mkdir(parents=True, exist_ok=True)
     junit = (results / "ctest.xml").resolve()
     select = ["-R", "^(" + "|".join(rooms) + ")$"] if rooms else []
     env = dict(os.environ, GTEST_OUTPUT=f"json:{reports.resolve()}/")
-    subprocess.run(["ctest", "--test-dir", build, "-j", jobs, "--output-on-failure", "--no-tests=ignore", "--output-junit", str(junit), *select], env=env)
+    subprocess.run(["ctest", "--test-dir", build, "-j", jobs, "--output-on-failure", "--no-tests=ignore", "--output-junit", str(junit), *select], env=env, stdout=output, stderr=output)
     passed = failed = skipped = 0
     failures = []
     for case in ElementTree.parse(junit).getroot().iter("testcase"):
