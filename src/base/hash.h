@@ -54,6 +54,22 @@ uint64_t xxh3_64(std::string_view bytes, uint64_t seed = 0);
 /// 16 raw bytes, canonical (big-endian) order.
 std::string xxh3_128(std::string_view bytes);
 
+/// XXH3-128 in pieces. Threads: one at a time.
+class Xxh3Stream {
+ public:
+  Xxh3Stream();
+  ~Xxh3Stream();
+  Xxh3Stream(const Xxh3Stream&) = delete;
+  Xxh3Stream& operator=(const Xxh3Stream&) = delete;
+  void update(std::string_view bytes);
+  /// 16 raw bytes, canonical order: what xxh3_128() says of all bytes so far.
+  std::string finish() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 struct DigestHash {
   size_t operator()(const Digest& d) const {
     uint64_t v = 0;

@@ -1,0 +1,288 @@
+#pragma once
+// A disk in memory that can fill up, fail, and lose what was not synced.
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/disk.h"
+#include "base/mutex.h"
+#include "base/random.h"
+
+namespace tarn::base::testing {
+
+/// What a fault hook is asked about.
+enum class DiskOp { kOpen, kRead, kAppend, kSync, kTruncate, kRename, kRemove, kSyncDirectory };
+
+/// Semantics: bytes of a file are durable after its sync(); a name (made, moved, removed) after sync_directory() of its
+/// folder. Folders themselves are durable at once (a simplification). crash() forgets the rest, wholly or in torn
+/// parts, and kills all open files. Threads: any; one lock.
+class SimulatedDisk final : public Disk {
+ public:
+  /// How much of what was not synced survives a crash.
+  enum class Loss {
+    kAll,  ///< nothing unsynced survives
+    kTorn  ///< each unsynced 512-byte sector and each unsynced name survives with probability 1/2
+  };
+
+  /// Asked before every operation; an Error makes it fail (an append then writes nothing).
+  using Fault = std::function<std::optional<Error>(DiskOp, const std::string& path)>;
+  void set_fault(Fault fault) {
+    Lock lock(mutex_);
+    fault_ = std::move(fault);
+  }
+  /// Appends beyond this many bytes in all files write what fits and answer kNoSpace.
+  void set_capacity(uint64_t bytes) {
+    Lock lock(mutex_);
+    capacity_ = bytes;
+  }
+  /// After `operations` more mutating ones everything fails, as for a process that just died.
+  void stop_after(int64_t operations) {
+    Lock lock(mutex_);
+    countdown_ = operations;
+  }
+  bool stopped() {
+    Lock lock(mutex_);
+    return countdown_ == 0;
+  }
+  void crash(Loss loss, uint64_t seed = 0) {
+    Lock lock(mutex_);
+    SeededRandom random(seed);
+    for (auto it = names_.begin(); it != names_.end();) {
+      const auto durable = durable_names_.find(it->first);
+      const bool same = durable != durable_names_.end() && durable->second == it->second;
+      it = same || (loss == Loss::kTorn && random.u64() % 2) ? std::next(it) : names_.erase(it);
+    }
+    for (const auto& [path, node] : durable_names_)
+      if (!names_.contains(path) && (loss == Loss::kAll || random.u64() % 2)) names_[path] = node;
+    durable_names_ = names_;
+    for (auto& [path, node] : names_) {
+      if (loss == Loss::kTorn) tear(*node, random);
+      node->bytes = node->durable;
+    }
+    ++generation_;
+    countdown_ = -1;
+    fault_ = nullptr;
+  }
+  /// Changes stored bytes behind everybody's back: bit rot.
+  void flip(const std::string& path, uint64_t offset) {
+    Lock lock(mutex_);
+    auto& node = *names_.at(path);
+    node.bytes.at(offset) = static_cast<char>(node.bytes.at(offset) ^ 0x40);
+    node.durable = node.bytes;
+  }
+  std::vector<std::string> paths() {
+    Lock lock(mutex_);
+    std::vector<std::string> out;
+    for (const auto& [path, node] : names_) out.push_back(path);
+    return out;
+  }
+  int64_t count(DiskOp op) const { return counts_[static_cast<size_t>(op)].load(); }
+
+  Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
+    Lock lock(mutex_);
+    TRY(ask(DiskOp::kOpen, path, false));
+    const auto it = names_.find(path);
+    if (it == names_.end()) {
+      if (mode == OpenMode::kRead) return not_found(path);
+      TRY(step());
+      if (!directories_.contains(parent(path))) return not_found(parent(path));
+      const auto node = std::make_shared<Node>();
+      names_[path] = node;
+      return std::unique_ptr<File>(new OpenFile(*this, node, path));
+    }
+    if (mode == OpenMode::kCreate) return Error(Code::kAlreadyExists, "file", path + " exists");
+    return std::unique_ptr<File>(new OpenFile(*this, it->second, path));
+  }
+  Result<FileInfo> stat(const std::string& path) override {
+    Lock lock(mutex_);
+    if (directories_.contains(path)) return FileInfo{0, 0, true};
+    const auto it = names_.find(path);
+    if (it == names_.end()) return not_found(path);
+    return FileInfo{it->second->bytes.size(), it->second->mtime_ns, false};
+  }
+  Result<void> make_directories(const std::string& path) override {
+    Lock lock(mutex_);
+    for (std::string at = path; !at.empty() && at != "/"; at = parent(at)) directories_.insert(at);
+    return {};
+  }
+  Result<std::vector<std::string>> list(const std::string& path) override {
+    Lock lock(mutex_);
+    TRY(ask(DiskOp::kRead, path, false));
+    if (!directories_.contains(path)) return not_found(path);
+    std::set<std::string> out;
+    for (const auto& [name, node] : names_)
+      if (parent(name) == path) out.insert(name.substr(path.size() + 1));
+    for (const auto& name : directories_)
+      if (parent(name) == path) out.insert(name.substr(path.size() + 1));
+    return std::vector<std::string>(out.begin(), out.end());
+  }
+  Result<void> rename_exclusive(const std::string& from, const std::string& to) override {
+    return move(from, to, true);
+  }
+  Result<void> rename(const std::string& from, const std::string& to) override { return move(from, to, false); }
+  Result<void> remove(const std::string& path) override {
+    Lock lock(mutex_);
+    TRY(ask(DiskOp::kRemove, path, true));
+    names_.erase(path);
+    return {};
+  }
+  Result<void> remove_all(const std::string& path) override {
+    Lock lock(mutex_);
+    TRY(ask(DiskOp::kRemove, path, true));
+    const auto below = [&](const std::string& name) { return name == path || name.starts_with(path + "/"); };
+    std::erase_if(names_, [&](const auto& entry) { return below(entry.first); });
+    std::erase_if(directories_, below);
+    return {};
+  }
+  Result<void> sync_directory(const std::string& path) override {
+    Lock lock(mutex_);
+    TRY(ask(DiskOp::kSyncDirectory, path, true));
+    std::erase_if(durable_names_, [&](const auto& entry) { return parent(entry.first) == path; });
+    for (const auto& [name, node] : names_)
+      if (parent(name) == path) durable_names_[name] = node;
+    return {};
+  }
+  /// Locks are not simulated: one process.
+  Result<std::shared_ptr<void>> lock(const std::string&) override { return std::shared_ptr<void>(); }
+  Result<std::string> real_path(const std::string& path) override { return path; }
+  Result<uint64_t> free_bytes(const std::string&) override {
+    Lock lock(mutex_);
+    return capacity_ - std::min(capacity_, used());
+  }
+
+ private:
+  struct Node {
+    std::string bytes;    ///< what a reader sees
+    std::string durable;  ///< what the last sync made certain
+    int64_t mtime_ns = 0;
+  };
+
+  class OpenFile final : public File {
+   public:
+    OpenFile(SimulatedDisk& disk, std::shared_ptr<Node> node, std::string path)
+        : disk_(disk), node_(std::move(node)), path_(std::move(path)), generation_(disk.generation_) {}
+    Result<std::string> read(uint64_t offset, size_t length) override {
+      Lock lock(disk_.mutex_);
+      TRY(alive());
+      TRY(disk_.ask(DiskOp::kRead, path_, false));
+      if (offset + length > node_->bytes.size())
+        return Error(Code::kCorrupt, "file", path_ + " ends before the bytes asked for");
+      return node_->bytes.substr(offset, length);
+    }
+    Result<void> append(std::string_view bytes) override {
+      Lock lock(disk_.mutex_);
+      TRY(alive());
+      TRY(disk_.ask(DiskOp::kAppend, path_, true));
+      const uint64_t room = disk_.capacity_ - std::min(disk_.capacity_, disk_.used());
+      node_->bytes.append(bytes.substr(0, room));
+      node_->mtime_ns = ++disk_.ticks_;
+      if (room < bytes.size()) return Error(Code::kNoSpace, "file", "writing " + path_ + ": no space left");
+      return {};
+    }
+    Result<void> sync() override {
+      Lock lock(disk_.mutex_);
+      TRY(alive());
+      TRY(disk_.ask(DiskOp::kSync, path_, true));
+      node_->durable = node_->bytes;
+      return {};
+    }
+    Result<uint64_t> size() override {
+      Lock lock(disk_.mutex_);
+      TRY(alive());
+      return node_->bytes.size();
+    }
+    Result<FileInfo> info() override {
+      Lock lock(disk_.mutex_);
+      TRY(alive());
+      return FileInfo{node_->bytes.size(), node_->mtime_ns, false};
+    }
+    Result<void> truncate(uint64_t size) override {
+      Lock lock(disk_.mutex_);
+      TRY(alive());
+      TRY(disk_.ask(DiskOp::kTruncate, path_, true));
+      node_->bytes.resize(size);
+      return {};
+    }
+    int descriptor() const override { return -1; }
+
+   private:
+    Result<void> alive() const {
+      if (generation_ == disk_.generation_) return {};
+      return Error(Code::kUnavailable, "file", path_ + " was open when the machine crashed");
+    }
+    SimulatedDisk& disk_;
+    std::shared_ptr<Node> node_;
+    std::string path_;
+    uint64_t generation_;
+  };
+
+  static std::string parent(const std::string& path) {
+    const size_t slash = path.rfind('/');
+    return slash == std::string::npos ? std::string() : path.substr(0, slash);
+  }
+  static Error not_found(const std::string& path) { return Error(Code::kNotFound, "file", path + " does not exist"); }
+
+  Result<void> step() {
+    if (countdown_ == 0) return Error(Code::kUnavailable, "file", "the process is dead");
+    if (countdown_ > 0) --countdown_;
+    return {};
+  }
+  Result<void> ask(DiskOp op, const std::string& path, bool mutating) {
+    counts_[static_cast<size_t>(op)].fetch_add(1);
+    if (mutating) TRY(step());
+    if (countdown_ == 0 && !mutating) return Error(Code::kUnavailable, "file", "the process is dead");
+    if (fault_)
+      if (auto error = fault_(op, path)) return *error;
+    return {};
+  }
+  Result<void> move(const std::string& from, const std::string& to, bool exclusive) {
+    Lock lock(mutex_);
+    TRY(ask(DiskOp::kRename, to, true));
+    const auto it = names_.find(from);
+    if (it == names_.end()) return not_found(from);
+    if (exclusive && names_.contains(to)) return Error(Code::kAlreadyExists, "file", to + " exists");
+    const auto node = it->second;
+    names_.erase(it);
+    names_[to] = node;
+    return {};
+  }
+  uint64_t used() const {
+    uint64_t total = 0;
+    for (const auto& [path, node] : names_) total += node->bytes.size();
+    return total;
+  }
+  /// Lets some sectors of the unsynced bytes reach the platter.
+  static void tear(Node& node, SeededRandom& random) {
+    constexpr size_t kSector = 512;
+    if (node.bytes == node.durable) return;
+    std::string out = node.durable;
+    // The length that survives lies between the two; a missing sector in it reads as zeros.
+    const size_t least = std::min(node.bytes.size(), node.durable.size());
+    const size_t most = std::max(node.bytes.size(), node.durable.size());
+    out.resize(least + (most > least ? random.u64() % (most - least + 1) : 0));
+    for (size_t at = 0; at < out.size(); at += kSector) {
+      if (at >= node.bytes.size() || random.u64() % 2 == 0) continue;
+      const size_t count = std::min({kSector, out.size() - at, node.bytes.size() - at});
+      out.replace(at, count, node.bytes, at, count);
+    }
+    node.durable = std::move(out);
+  }
+
+  Mutex mutex_;
+  std::map<std::string, std::shared_ptr<Node>> names_, durable_names_;
+  std::set<std::string> directories_;
+  Fault fault_;
+  uint64_t capacity_ = UINT64_MAX / 2;
+  int64_t countdown_ = -1;
+  uint64_t generation_ = 0;
+  int64_t ticks_ = 1'000'000'000;
+  std::atomic<int64_t> counts_[8]{};
+};
+
+}  // namespace tarn::base::testing
