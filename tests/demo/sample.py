@@ -10,7 +10,7 @@ def summary(count=92):
     short = {"2013-10-25": 60, "2013-11-02": 60, "2013-12-30": 57}
     snow = {"2013-12-05": 16.3, "2013-12-10": 21.6, "2013-12-14": 18.1, "2013-12-17": 11.6}
     held = {**short, "2013-11-03": 72}
-    days, landing = [], 0
+    days = []
     for n, date in enumerate(dates):
         lost = date == "2013-12-31"
         days.append({
