@@ -7,16 +7,17 @@ thread_local int pauses = 0;
 }  // namespace
 
 bool RunTokens::try_acquire() {
-  int now = available_.load(std::memory_order_acquire);
+  int now = available_.load();
   while (now > 0) {
-    if (available_.compare_exchange_weak(now, now - 1, std::memory_order_acq_rel)) return true;
+    if (available_.compare_exchange_weak(now, now - 1)) return true;
   }
   return false;
 }
 
 void RunTokens::release() {
-  available_.fetch_add(1, std::memory_order_acq_rel);
-  if (wanted_.load(std::memory_order_acquire) > 0 && listener_) listener_();
+  available_.fetch_add(1);
+  // In this order, with a waiter doing the opposite (wanted, then available): one of the two sees the other.
+  if (wanted_.load() > 0 && listener_) listener_();
 }
 
 RunToken::RunToken(RunTokens& tokens) : outer_(held) { held = &tokens; }

@@ -12,14 +12,14 @@ class RunTokens {
   explicit RunTokens(int count) : available_(count) {}
   bool try_acquire();
   /// Takes a token even when none is left: the count goes below zero and new work waits a little longer.
-  void acquire_now() { available_.fetch_sub(1, std::memory_order_acq_rel); }
+  void acquire_now() { available_.fetch_sub(1); }
   void release();
-  int available() const { return available_.load(std::memory_order_acquire); }
+  int available() const { return available_.load(); }
 
   /// Called after a release while `wanted(true)` holds. Set once, before threads start.
   void on_release(std::function<void()> listener) { listener_ = std::move(listener); }
   /// Says that somebody waits for a token; calls nest.
-  void wanted(bool yes) { wanted_.fetch_add(yes ? 1 : -1, std::memory_order_acq_rel); }
+  void wanted(bool yes) { wanted_.fetch_add(yes ? 1 : -1); }
 
  private:
   std::atomic<int> available_;

@@ -344,7 +344,7 @@ TEST_F(ServerTest, StalledReadersAndWritersDoNotBlockOthers) {
   for (int i = 0; i < 20; ++i) {
     const auto begin = base::system_clock().steady_ms();
     EXPECT_EQ(status(get("/")), 200);
-    EXPECT_LT(base::system_clock().steady_ms() - begin, 1000);
+    EXPECT_LT(base::system_clock().steady_ms() - begin, 3000);
   }
 }
 

@@ -170,20 +170,24 @@ HeadScanner::Verdict HeadScanner::refuse(int status, std::string message) {
 }
 
 HeadScanner::Verdict HeadScanner::scan(std::string_view buffer, const Limits& limits) {
+  // A TLS greeting or other noise has no line end to wait for.
+  if (at_ == 0 && !buffer.empty() && !is_token_char(buffer.front()))
+    return refuse(400, "this does not begin like an HTTP request (is it TLS on a plain port?)");
+  // Lengths here count the CR.
   const auto line_too_long = [&](size_t length) -> std::optional<Refusal> {
-    if (lines_ == 0 && length > limits.request_line) return Refusal{414, "the request line is too long"};
-    if (lines_ > 0 && length > limits.header_field) return Refusal{431, "a header field is too long"};
+    if (lines_ == 0 && length > limits.request_line + 1) return Refusal{414, "the request line is too long"};
+    if (lines_ > 0 && length > limits.header_field + 1) return Refusal{431, "a header field is too long"};
     return std::nullopt;
   };
   while (at_ < buffer.size()) {
     const size_t lf = buffer.find('\n', at_);
     const size_t line_end = lf == std::string_view::npos ? buffer.size() : lf;
     if (const auto refusal = line_too_long(line_end - line_)) return refuse(refusal->status, refusal->message);
-    if (lines_ > 0 && line_end - header_begin_ > limits.header_bytes + 2)
+    if (lines_ > 0 && line_end - header_begin_ > limits.header_bytes + 1)
       return refuse(431, "the header fields are too long together");
     if (lf == std::string_view::npos) {
       at_ = buffer.size();
-      return Verdict::kMore;
+      break;
     }
     if (lf == line_ || buffer[lf - 1] != '\r')
       return refuse(400, "a line of the request head ends in a bare line feed");
@@ -194,6 +198,12 @@ HeadScanner::Verdict HeadScanner::scan(std::string_view buffer, const Limits& li
     if (lines_ == 0) header_begin_ = at_;
     ++lines_;
     if (lines_ - 1 > limits.header_count) return refuse(431, "there are too many header fields");
+  }
+  // Who speaks HTTP/0.9 sends one line and waits; tell it at once.
+  if (lines_ > 0 && !line_checked_) {
+    line_checked_ = true;
+    if (const auto refusal = check_request_line(buffer.substr(0, header_begin_ - 2)))
+      return refuse(refusal->status, refusal->message);
   }
   return Verdict::kMore;
 }

@@ -47,6 +47,7 @@ class HeadScanner {
   size_t line_ = 0;          // where the current line begins
   size_t lines_ = 0;         // complete lines before it
   size_t header_begin_ = 0;  // after the request line
+  bool line_checked_ = false;
   Refusal refusal_;
 };
 

@@ -9,7 +9,7 @@ namespace tarn::http::detail {
 namespace {
 using std::chrono::milliseconds;
 // A request waits this long for a token, then runs without: no request that blocks unannounced can stop the others.
-constexpr milliseconds kTokenPatience{20};
+constexpr milliseconds kTokenPatience{5};
 constexpr milliseconds kIdleThread{10'000};
 constexpr size_t kSpare = 4;
 }  // namespace
