@@ -1,1 +1,14 @@
-int main() { return 0; }
+// The one program: the server, its helpers, and (for every other word) the command line tool.
+#include <cstdio>
+#include <string_view>
+
+#include "server/serve.h"
+
+int main(int argc, char** argv) {
+  const std::string_view command = argc > 1 ? argv[1] : "";
+  const std::vector<std::string> rest(argv + (argc > 1 ? 2 : 1), argv + argc);
+  if (command == "serve") return tarn::server::serve(rest);
+  if (command == "config") return tarn::server::show_config(rest);
+  std::fputs("tarn: this build has the commands serve and config\n", stderr);
+  return 64;
+}

@@ -1,0 +1,92 @@
+// Two refs against each other: diff, merge, merge base.
+#include <fmt/format.h>
+
+#include "rest/fields.h"
+#include "rest/handlers.h"
+#include "rest/shapes.h"
+
+namespace tarn::rest {
+namespace {
+
+http::Response diff_page(const versioning::Page<versioning::DiffItem>& found, bool with_right) {
+  Json::Array results;
+  for (const auto& item : found.items) results.push_back(to_json(item, with_right));
+  return ok(page_to_json(std::move(results), found.has_more, found.next_after));
+}
+
+Result<tree::Strategy> strategy_of(std::string_view text) {
+  if (text.empty()) return tree::Strategy::kNone;
+  if (text == "source-wins") return tree::Strategy::kSourceWins;
+  if (text == "dest-wins") return tree::Strategy::kDestinationWins;
+  return Error(Code::kInvalid, "strategy", "merge strategy must be source-wins, dest-wins or left out");
+}
+
+/// The API's MergeResult, with what it lacks: which paths conflict and how.
+http::Response conflict_answer(std::string_view source, std::string_view destination,
+                               const std::vector<tree::Conflict>& conflicts) {
+  return http::json(
+      409, Json::object({{"reference", ""},
+                         {"message", fmt::format("cannot merge {} into {}: {}; change one side or choose a strategy",
+                                                 source, destination, describe(conflicts))},
+                         {"conflicts", conflicts_to_json(conflicts)}})
+               .dump());
+}
+
+}  // namespace
+
+// GET …/branches/{branch}/diff — operation diffBranch. 200 the staged changes; 404.
+Answer diff_branch(Call& call) {
+  TRY_LET(const auto query, call.list_query());
+  TRY_LET(const auto repository, call.repository());
+  TRY_LET(const auto found, call.engine().uncommitted(call.ctx, repository, call.path("branch"), query));
+  return diff_page(found, false);
+}
+
+// GET …/refs/{leftRef}/diff/{rightRef} — operation diffRefs. 200; 400 unknown type; 404.
+Answer diff_refs(Call& call) {
+  TRY_LET(const auto query, call.list_query());
+  TRY_LET(const bool with_right, call.flag("include_right_stats", false));
+  const std::string type = call.query("type", "three_dot");
+  if (type != "three_dot" && type != "two_dot")
+    return Error(Code::kInvalid, "type", "diff type must be two_dot or three_dot");
+  TRY_LET(const auto repository, call.repository());
+  TRY_LET(
+      const auto found,
+      call.engine().diff(call.ctx, repository, call.path("leftRef"), call.path("rightRef"),
+                         type == "two_dot" ? versioning::DiffType::kTwoDot : versioning::DiffType::kThreeDot, query));
+  return diff_page(found, with_right);
+}
+
+// POST …/refs/{sourceRef}/merge/{branch} — operation mergeIntoBranch.
+// 200 {reference}; 400 dirty destination, no changes; 403; 404; 409 conflict, with the list; 412 a gate refused.
+Answer merge_into_branch(Call& call) {
+  TRY_LET(const Json body, call.optional_body());
+  TRY(need_object(body));
+  versioning::MergeSpec spec;
+  TRY_LET(spec.commit, commit_spec(call, body));
+  TRY_LET(const std::string strategy, optional_string(body, "strategy"));
+  TRY_LET(spec.strategy, strategy_of(strategy));
+  TRY_LET(spec.squash, optional_bool(body, "squash_merge", false));
+  TRY_LET(const bool force, optional_bool(body, "force", false));
+  spec.commit.allow_empty = spec.commit.allow_empty || force;
+  spec.commit.metadata[".lakefs.merge.strategy"] = strategy.empty() ? "default" : strategy;
+  const std::string& source = call.path("sourceRef");
+  TRY(call.allow(auth::Action::kReadCommit, {.repository = call.path("repository"), .ref = source}));
+  TRY_LET(const auto repository, call.repository());
+  TRY_LET(const auto result, call.engine().merge(call.ctx, repository, source, call.path("branch"), spec));
+  if (!result.landed) return conflict_answer(source, call.path("branch"), result.conflicts);
+  return ok(Json::object({{"reference", result.landed->id.hex()}}));
+}
+
+// GET …/refs/{sourceRef}/merge/{branch} — operation findMergeBase. 200; 404.
+Answer find_merge_base(Call& call) {
+  TRY_LET(const auto repository, call.repository());
+  TRY_LET(const auto source, call.engine().resolve(call.ctx, repository, call.path("sourceRef")));
+  TRY_LET(const auto destination, call.engine().resolve(call.ctx, repository, call.path("branch")));
+  TRY_LET(const auto base, call.engine().merge_base(call.ctx, repository, source.commit.id, destination.commit.id));
+  return ok(Json::object({{"source_commit_id", source.commit.id.hex()},
+                          {"destination_commit_id", destination.commit.id.hex()},
+                          {"base_commit_id", base.hex()}}));
+}
+
+}  // namespace tarn::rest

@@ -1,0 +1,23 @@
+#pragma once
+// The lists of everything REST answers, and the gates in front of it.
+#include <vector>
+
+#include "http/router.h"
+#include "rest/doors.h"
+
+namespace tarn::rest {
+
+/// Routes below /api/v1 that need no repository: setup, config, health, users.
+std::vector<Route> system_routes();
+/// Repositories and all that is in them.
+std::vector<Route> repository_routes();
+/// Operations of lakeFS's API that this server knows and does not do: each answers 501 and says why.
+std::vector<Route> unsupported_routes();
+
+/// Adds routes behind the gates: sign-in, requests at once, permission, errors, metrics. `doors` must outlive the
+/// router.
+void add_all(http::Router& router, Doors& doors, std::vector<Route> routes);
+/// system_routes, unsupported_routes, `/_health`, `/metrics`, and the answer for unknown addresses.
+void add_base_routes(http::Router& router, Doors& doors);
+
+}  // namespace tarn::rest

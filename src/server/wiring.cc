@@ -1,0 +1,154 @@
+#include "server/wiring.h"
+
+#include <fmt/format.h>
+
+#include "auth/auth.h"
+#include "base/clock.h"
+#include "base/disk.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "block/local.h"
+#include "http/server.h"
+#include "http/url.h"
+#include "kv/rocks.h"
+#include "rest/routes.h"
+#include "server/data_folder.h"
+#include "server/dispatch.h"
+#include "server/product.h"
+#include "tasks/tasks.h"
+
+namespace tarn::server {
+namespace {
+
+bool is_loopback(std::string_view host) { return host == "::1" || host == "localhost" || host.starts_with("127."); }
+
+/// Errors: kInvalid for an address that other machines reach in the clear.
+Result<bool> check_listen(const Config& config) {
+  TRY_LET(const auto where, http::parse_host_port(config.text("listen")));
+  const bool loopback = is_loopback(where.host);
+  if (!loopback && config.text("tls.certificate_file").empty() && !config.flag("insecure_listen"))
+    return Error(
+        Code::kInvalid, "listen",
+        fmt::format("{} is reachable from other machines and has no TLS: give tls.certificate_file and tls.key_file, "
+                    "or say --insecure-listen",
+                    config.text("listen")));
+  return loopback;
+}
+
+/// The first administrator from TARN_ADMIN_KEY and TARN_ADMIN_SECRET, when nobody is there yet.
+Result<void> set_up_from(const Config& config, auth::Auth& auth) {
+  const std::string &key = config.text("admin.key"), &secret = config.text("admin.secret");
+  if (key.empty() && secret.empty()) return {};
+  if (key.empty() || secret.empty())
+    return Error(Code::kInvalid, "admin.key",
+                 "admin.key and admin.secret (TARN_ADMIN_KEY, TARN_ADMIN_SECRET) come together");
+  auto made = auth.set_up({}, config.text("admin.user"), auth::KeyPair{key, base::Secret<std::string>(secret)});
+  if (!made && made.error().code() != Code::kAlreadyExists) return std::move(made).error();
+  return {};
+}
+
+http::Response no_s3(const Context&, http::Request&) { return http::text(501, "S3 is not served by this build\n"); }
+
+class Wired final : public House {
+ public:
+  explicit Wired(const Config& config)
+      : config_(config), principals_(static_cast<size_t>(config.number("http.requests_per_principal_max"))) {}
+  ~Wired() override { stop(); }
+
+  Result<void> open() {
+    TRY_LET(const bool loopback, check_listen(config_));
+    // The ground: folder, then what is durable.
+    TRY_LET(folder_, open_data_folder(disk_, config_.text("data"), clock_, random_));
+    kv::RocksOptions kv_options{.cache_bytes = size("kv.cache_bytes"), .reserve_bytes = size("kv.reserve_bytes")};
+    TRY_LET(kv_, kv::open_rocks_store(folder_.path + "/kv", kv_options));
+    TRY_LET(blocks_, block::open_local_store(disk_, folder_.path + "/objects"));
+    tasks_ = std::make_unique<tasks::Tasks>(*kv_, clock_, random_, size("tasks.threads"));
+    // Who may come in.
+    TRY_LET(auth_, auth::Auth::open(*kv_, disk_, folder_.path + "/secrets/auth.key", clock_, random_));
+    TRY(set_up_from(config_, *auth_));
+    TRY_LET(const bool set_up, auth_->is_set_up({}));
+    if (!set_up) setup_token_ = random_.hex(16);
+    // The doors.
+    doors_ = std::make_unique<rest::Doors>(rest::Doors{*auth_,
+                                                       nullptr,
+                                                       clock_,
+                                                       principals_,
+                                                       {.version = std::string(kVersion),
+                                                        .installation_id = folder_.installation_id,
+                                                        .setup_token = setup_token_,
+                                                        .loopback_only = loopback,
+                                                        .json_body_max = size("http.json_body_bytes_max"),
+                                                        .bulk_body_max = 4 * size("http.json_body_bytes_max")}});
+    rest::add_base_routes(router_, *doors_);
+    s3_ = no_s3;
+    TRY(tasks_->start({}));
+    return listen();
+  }
+
+  const std::string& url() const override { return url_; }
+  const std::string& setup_token() const override { return setup_token_; }
+
+  bool stop() override {
+    if (!server_) return true;
+    const bool whole = server_->stop(config_.number("shutdown.grace_ms"));
+    server_.reset();
+    tasks_->stop();
+    (void)disk_.remove(folder_.path + "/address");
+    return whole;
+  }
+
+ private:
+  size_t size(std::string_view key) const { return static_cast<size_t>(config_.number(key)); }
+
+  Result<void> listen() {
+    http::Server::Options options;
+    options.listen = config_.text("listen");
+    options.tls_certificate_file = config_.text("tls.certificate_file");
+    options.tls_key_file = config_.text("tls.key_file");
+    options.server_name = fmt::format("tarn/{}", kVersion);
+    options.limits.connections = size("http.connections_max");
+    options.limits.requests_in_flight = size("http.requests_in_flight_max");
+    options.workers_max = options.limits.requests_in_flight;
+    options.answers_at_once = [](const http::Request& request) {
+      return request.path == "/_health" || request.path == "/api/v1/healthcheck";
+    };
+    server_ = std::make_unique<http::Server>(std::move(options));
+    auto started =
+        server_->start([this, domains = config_.list("s3.domains")](const Context& ctx, http::Request& request) {
+          return is_s3(request, domains) ? s3_(ctx, request) : router_.dispatch(ctx, request);
+        });
+    if (!started) {
+      server_.reset();
+      return std::move(started).error();
+    }
+    url_ = fmt::format("{}://{}", config_.text("tls.certificate_file").empty() ? "http" : "https", server_->address());
+    return disk_.write_atomic(folder_.path + "/address", url_ + "\n");
+  }
+
+  // In the order of construction; destroyed the other way round.
+  const Config config_;
+  base::Clock& clock_ = base::system_clock();
+  base::Random& random_ = base::system_random();
+  base::Disk& disk_ = base::system_disk();
+  http::InFlight principals_;
+  DataFolder folder_;
+  std::unique_ptr<kv::Store> kv_;
+  std::unique_ptr<block::Store> blocks_;
+  std::unique_ptr<tasks::Tasks> tasks_;
+  std::unique_ptr<auth::Auth> auth_;
+  std::unique_ptr<rest::Doors> doors_;
+  http::Router router_;
+  http::Handler s3_;
+  std::unique_ptr<http::Server> server_;
+  std::string url_, setup_token_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<House>> House::build(const Config& config) {
+  auto house = std::make_unique<Wired>(config);
+  TRY(house->open());
+  return std::unique_ptr<House>(std::move(house));
+}
+
+}  // namespace tarn::server
