@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include "base/clock.h"
+#include "quality/checks.h"
 
 namespace tarn::quality {
 namespace {
@@ -64,6 +65,7 @@ class RuleParser {
     if (rule_.kind == RuleKind::kSql) TRY(sql());
     TRY(operators());
     TRY(extensions());
+    TRY(placeholders());
     if (rule_.kind == RuleKind::kText) {
       if (rule_.description.empty()) return say("a text rule needs a description");
       if (rule_.id.empty()) return say("a text rule needs an id");
@@ -294,6 +296,15 @@ class RuleParser {
     if (!b.max_below_percent && !b.max_above_percent)
       return say("meshBaseline needs maxBelowPercent or maxAbovePercent");
     rule_.baseline = std::move(b);
+    return {};
+  }
+
+  Result<void> placeholders() const {
+    const Placeholders any{"o", rule_.columns.size() == 1 ? "p" : "", "b"};
+    for (const std::string* sql : {&rule_.query, &rule_.explain}) {
+      const auto filled = fill_placeholders(*sql, any);
+      if (!filled) return say(filled.error().message());
+    }
     return {};
   }
 

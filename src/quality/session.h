@@ -41,6 +41,7 @@ class Session {
   std::string readable(std::string message) const;
   /// Bytes of the objects that this run was given so far.
   int64_t granted_bytes() const { return worker_ ? worker_->granted_bytes() : 0; }
+  int worker_pid() const { return worker_ ? worker_->pid() : -1; }
   const std::string& version() const { return worker_->version(); }
   const Context& context() const { return ctx_; }
 
