@@ -11,7 +11,8 @@ function(tarn_flags target)
   target_compile_options(${target} PRIVATE ${TARN_WARNINGS})
   target_compile_definitions(${target} PRIVATE _GLIBCXX_ASSERTIONS)
   if(TARN_SANITIZE)
-    target_compile_options(${target} PRIVATE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
+    target_compile_options(${target} PRIVATE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g1
+                           -Wno-maybe-uninitialized)  # false alarms of g++ 12 under sanitizers
     target_link_options(${target} PRIVATE -fsanitize=address,undefined)
   endif()
   find_program(MOLD mold)
