@@ -83,15 +83,17 @@ struct PackedCommit {
 class PackBuilder {
  public:
   virtual ~PackBuilder() = default;
-  /// Adds a commit record; several commits may share a pack.
+  /// Adds a commit record; several commits may share a pack. It goes to the pack that pack_id() names now.
   virtual void add_commit(std::string id32, std::string record) = 0;
   /// Adds the change-set of a commit to its first parent (keys sorted). Left out above max(1,000, N/16) changes.
   virtual void add_change_set(std::string id32, std::span<const Change> changes) = 0;
   virtual bool empty() const = 0;
-  /// The id that the finished pack will have (locations in roots name it already).
+  /// The id that the pack will have (locations in roots name it already). A build above 64 MiB fills several packs and
+  /// each takes the next id: ask after the last apply(), build() or merge() of a commit, when its record is added.
   virtual const std::string& pack_id() const = 0;
-  /// Writes the pack durably. Until it returns, nothing built with this builder can be read by others.
-  /// Errors: as block::Store::put.
+  /// Writes the pack durably. Until it returns, nothing built with this builder can be read by others (roots built with
+  /// it can be read and built upon in this process while the builder lives). An empty builder writes nothing.
+  /// Errors: as block::Store::put; after one that says "not applied" it may be called again.
   virtual Result<void> finish(const Context& ctx) = 0;
 };
 
@@ -102,14 +104,20 @@ class Packs {
   static std::shared_ptr<Packs> open(block::Store& store, std::string prefix, std::shared_ptr<NodeCache> cache,
                                      base::Clock& clock, base::Random& random);
   virtual ~Packs() = default;
-  virtual std::unique_ptr<PackBuilder> begin() = 0;
+  /// @param codec  of what it stores; kLz4 costs 17 % more bytes and half the time.
+  virtual std::unique_ptr<PackBuilder> begin(Codec codec = Codec::kZstd) = 0;
   /// Errors: kCorrupt (missing pack, wrong hash), kUnavailable.
   virtual Result<std::shared_ptr<const Node>> load(const Context& ctx, const NodeId& id, const Location& at) = 0;
   /// The commits that a pack holds, from its tail index. For recovery and fsck.
+  /// Errors: kNotFound (no such pack, or not written yet), kCorrupt, kUnsupported (a newer format), kUnavailable.
   virtual Result<std::vector<PackedCommit>> commits_of(const Context& ctx, const std::string& pack_id) = 0;
   /// The change-set of a commit, or nullopt when the pack holds none.
   virtual Result<std::optional<std::vector<Change>>> change_set(const Context& ctx, const std::string& pack_id,
                                                                 std::string_view commit_id32) = 0;
+  /// Whether a commit may have changed `path` (a key, or a directory that ends with '/') against its first parent.
+  /// false is certain. Cost: one small read. Errors: as change_set().
+  virtual Result<bool> may_have_changed(const Context& ctx, const std::string& pack_id, std::string_view commit_id32,
+                                        std::string_view path) = 0;
 };
 
 /// Walks a map in key order. An error is never the end.
@@ -142,7 +150,8 @@ Result<Totals> totals(const Context& ctx, Packs& packs, const Root& root, std::s
 
 /// Applies edits (sorted by key, each key once) and gives the new root; the same records give the same root whatever
 /// the history. When an edit's entry has the identity of the base's, the base's record stays. Cost: O(touched leaves +
-/// depth).
+/// depth). Errors: kInvalid (order broken, key above 65,535 bytes, nested manifest), kTooLarge, kCorrupt, kUnavailable,
+/// and block::Store::put's when a pack fills up.
 Result<Root> apply(const Context& ctx, std::shared_ptr<Packs> packs, const Root& root, std::span<const Edit> edits,
                    PackBuilder& into);
 
@@ -169,7 +178,8 @@ struct Conflict {
 struct Merged {
   Root root;                        ///< meaningless when there are conflicts
   std::vector<Conflict> conflicts;  ///< complete, in key order; empty under a strategy that decides
-  std::vector<Change> changes;      ///< what the merge changes in the destination, in key order
+  std::vector<Change> changes;      ///< what the merge changes in the destination, in key order; where the destination
+                                    ///< has the base's object, `left` is the base's record of it
 };
 
 /// Three-way merge per key, by identity: a side that did not change loses to the one that did; equal changes on both

@@ -1,0 +1,63 @@
+#pragma once
+// Leaves: docs/formats/tree.md#leaf.
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tree/detail/hints.h"
+#include "tree/detail/keys.h"
+#include "tree/detail/row.h"
+
+namespace tarn::tree::detail {
+
+/// Canonical bytes of a leaf. Rows in key order; metadata longer than kSpillAbove must be in `spill` already unless the
+/// map is a change-set's.
+std::string encode_leaf(std::span<const Row> rows);
+
+/// A leaf read in place. Views into its bytes; cheap to move. Reads never leave the bytes; damage is kCorrupt.
+class Leaf {
+ public:
+  Leaf() = default;
+  /// @param hints  of the spilled metadata; ignored (and spills have no location) when `check_hints` is false.
+  static Result<Leaf> parse(std::string_view bytes);
+  uint32_t count() const { return keys_.count(); }
+  uint64_t total_bytes() const { return total_bytes_; }
+  const Keys& keys() const { return keys_; }
+
+  /// Walks the records of one leaf from an index on.
+  class Walk {
+   public:
+    /// Reads the next record into `row`; `row.key` is valid until the next step, other views as long as the leaf.
+    Result<void> step(Row& row);
+
+   private:
+    friend class Leaf;
+    const Leaf* leaf_ = nullptr;
+    Keys::Walk keys_;
+    Parser records_;
+    uint32_t next_ = 0;
+  };
+  /// Cost: up to 16 records are skipped.
+  Result<Walk> walk(uint32_t index) const;
+  /// The ids of spilled metadata in entry order. Cost: reads every record.
+  Result<std::vector<NodeId>> spills() const;
+
+ private:
+  friend class Walk;
+  struct Partition {
+    uint64_t id, base;
+  };
+  bool read(Parser& in, uint32_t index, std::string_view key, Row& row) const;
+  void read_address(Parser& in, std::string_view key, AddressRow& address) const;
+
+  Keys keys_;
+  uint64_t total_bytes_ = 0;
+  int64_t mtime_base_ = 0;
+  const char* record_groups_ = nullptr;
+  std::string_view records_, etags_;
+  std::vector<std::string_view> types_, heads_;
+  std::vector<Partition> partitions_;
+};
+
+}  // namespace tarn::tree::detail

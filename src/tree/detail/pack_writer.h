@@ -1,0 +1,78 @@
+#pragma once
+// The builder behind PackBuilder, and the packs that it has not written yet.
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/mutex.h"
+#include "tree/detail/node.h"
+#include "tree/detail/pack_file.h"
+#include "tree/tree.h"
+
+namespace tarn::tree::detail {
+
+/// The bytes of a pack on its way. Threads: one writes, any read.
+struct PendingPack {
+  base::Mutex mutex;
+  std::string bytes;
+};
+
+/// What building needs beyond PackBuilder. Every PackBuilder that Packs::begin() gives is one.
+class NodeSink : public PackBuilder {
+ public:
+  enum class Keep : bool { kNo, kYes };
+  /// Adds a node unless the pack has it. @param keep  offer it to the cache once it is durable.
+  /// Errors: kTooLarge; as block::Store::put when a full pack has to be written.
+  virtual Result<Location> add_node(const Context& ctx, const NodeId& id, std::string body,
+                                    const std::vector<Location>& hints, Keep keep) = 0;
+  /// The size of the map just built: bounds the change-sets.
+  virtual void set_entries(uint64_t count) = 0;
+};
+
+/// Where a PackWriter puts its packs.
+class PackHome {
+ public:
+  virtual ~PackHome() = default;
+  virtual std::string new_pack_id() = 0;
+  virtual void set_pending(const std::string& pack_id, std::shared_ptr<PendingPack> pack) = 0;  ///< nullptr: no more
+  virtual Result<void> write(const Context& ctx, const std::string& pack_id, std::string_view bytes) = 0;
+  virtual void publish(const NodeId& id, std::shared_ptr<const Node> node) = 0;
+};
+
+class PackWriter final : public NodeSink {
+ public:
+  PackWriter(std::shared_ptr<PackHome> home, Codec codec, uint64_t size_max);
+  ~PackWriter() override;
+  void add_commit(std::string id32, std::string record) override;
+  void add_change_set(std::string id32, std::span<const Change> changes) override;
+  bool empty() const override;
+  const std::string& pack_id() const override { return tail_.pack_id; }
+  Result<void> finish(const Context& ctx) override;
+  Result<Location> add_node(const Context& ctx, const NodeId& id, std::string body, const std::vector<Location>& hints,
+                            Keep keep) override;
+  void set_entries(uint64_t count) override { entries_ = count; }
+
+ private:
+  struct Record {
+    std::vector<Slot> Tail::*list;
+    std::string id, body;
+  };
+  void open();
+  Result<void> write(const Context& ctx);
+
+  const std::shared_ptr<PackHome> home_;
+  const Codec codec_;
+  const uint64_t size_max_;
+  std::shared_ptr<PendingPack> pack_;
+  Tail tail_;
+  std::unordered_map<NodeId, Location, base::DigestHash> known_;  ///< in all packs of this builder
+  std::vector<Record> records_;                                   ///< of the open pack
+  std::vector<std::pair<NodeId, std::shared_ptr<const Node>>> kept_;
+  size_t kept_bytes_ = 0;
+  uint64_t entries_ = 0;
+  bool finished_ = false, wrote_ = false;
+};
+
+}  // namespace tarn::tree::detail

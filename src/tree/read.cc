@@ -1,0 +1,143 @@
+// get, cursor, totals.
+#include "tree/detail/walk.h"
+#include "tree/tree.h"
+
+namespace tarn::tree {
+namespace {
+
+using detail::NodePtr;
+
+class TreeCursor final : public Cursor {
+ public:
+  TreeCursor(std::shared_ptr<Packs> packs, const Root& root) : packs_(std::move(packs)), root_(root) {}
+
+  Result<std::optional<Item>> next(const Context& ctx) override {
+    auto item = step(ctx);
+    if (!item) {  // the next call begins where this one failed
+      placed_ = false;
+    } else if (*item) {
+      resume_.assign((*item)->key);
+      resume_.push_back('\0');
+    }
+    return item;
+  }
+
+  Result<void> seek(const Context& ctx, std::string_view key) override {
+    resume_ = key;
+    placed_ = false;
+    return place(ctx);
+  }
+
+ private:
+  Result<void> place(const Context& ctx) {
+    path_.clear();
+    TRY_LET(NodePtr node, detail::load_root(ctx, *packs_, root_));
+    for (;;) {
+      const detail::Keys& keys = node->is_leaf() ? node->leaf().keys() : node->internal().keys();
+      TRY_LET(const auto found, keys.lower_bound(resume_));
+      path_.push_back({node, found.index});
+      if (node->is_leaf()) {
+        TRY_LET(walk_, node->leaf().walk(found.index));
+        break;
+      }
+      if (found.index == node->count()) break;
+      TRY_LET(node, detail::load_child(ctx, *packs_, *node, found.index));
+    }
+    placed_ = true;
+    return {};
+  }
+
+  Result<std::optional<Item>> step(const Context& ctx) {
+    if (!placed_) TRY(place(ctx));
+    for (;;) {
+      while (!path_.empty() && path_.back().index == path_.back().node->count()) {
+        path_.pop_back();
+        if (!path_.empty()) ++path_.back().index;
+      }
+      if (path_.empty()) return std::optional<Item>{};
+      Step& top = path_.back();
+      if (top.node->is_leaf()) break;
+      TRY_LET(NodePtr node, detail::load_child(ctx, *packs_, *top.node, top.index));
+      if (node->is_leaf()) {
+        TRY_LET(walk_, node->leaf().walk(0));
+      }
+      path_.push_back({std::move(node), 0});
+    }
+    Step& top = path_.back();
+    TRY(walk_.step(row_));
+    TRY_LET(Entry entry, detail::load_entry(ctx, *packs_, *top.node, row_));
+    ++top.index;
+    return std::optional(Item{std::string(row_.key), std::move(entry)});
+  }
+
+  struct Step {
+    NodePtr node;
+    uint32_t index;
+  };
+  const std::shared_ptr<Packs> packs_;
+  const Root root_;
+  std::vector<Step> path_;
+  detail::Leaf::Walk walk_;
+  detail::Row row_;
+  std::string resume_;  ///< the first key that was not given yet
+  bool placed_ = false;
+};
+
+/// Entries and bytes of the keys below `end`.
+Result<Totals> below(const Context& ctx, Packs& packs, const Root& root, std::string_view end) {
+  Totals sum;
+  TRY_LET(NodePtr node, detail::load_root(ctx, packs, root));
+  while (!node->is_leaf()) {
+    const detail::Internal& internal = node->internal();
+    TRY_LET(const auto found, internal.keys().lower_bound(end));
+    for (uint32_t i = 0; i < found.index; ++i) {
+      sum.count += internal.entries(i);
+      sum.bytes += internal.bytes(i);
+    }
+    if (found.index == node->count()) return sum;
+    TRY_LET(node, detail::load_child(ctx, packs, *node, found.index));
+  }
+  TRY_LET(const auto found, node->leaf().keys().lower_bound(end));
+  TRY_LET(auto walk, node->leaf().walk(0));
+  detail::Row row;
+  for (uint32_t i = 0; i < found.index; ++i) {
+    TRY(walk.step(row));
+    sum.bytes += row.size;
+  }
+  sum.count += found.index;
+  return sum;
+}
+
+}  // namespace
+
+Result<std::optional<Entry>> get(const Context& ctx, Packs& packs, const Root& root, std::string_view key) {
+  TRY_LET(NodePtr node, detail::load_root(ctx, packs, root));
+  while (!node->is_leaf()) {
+    TRY_LET(const auto found, node->internal().keys().lower_bound(key));
+    if (found.index == node->count()) return std::optional<Entry>{};
+    TRY_LET(node, detail::load_child(ctx, packs, *node, found.index));
+  }
+  TRY_LET(const auto found, node->leaf().keys().lower_bound(key));
+  if (!found.equal) return std::optional<Entry>{};
+  TRY_LET(auto walk, node->leaf().walk(found.index));
+  detail::Row row;
+  TRY(walk.step(row));
+  TRY_LET(Entry entry, detail::load_entry(ctx, packs, *node, row));
+  return std::optional(std::move(entry));
+}
+
+std::unique_ptr<Cursor> cursor(std::shared_ptr<Packs> packs, const Root& root) {
+  return std::make_unique<TreeCursor>(std::move(packs), root);
+}
+
+Result<Totals> totals(const Context& ctx, Packs& packs, const Root& root, std::string_view prefix) {
+  if (prefix.empty()) return Totals{root.count, root.bytes};
+  Totals upto{root.count, root.bytes};
+  if (const auto end = detail::end_of_prefix(prefix)) {
+    TRY_LET(upto, below(ctx, packs, root, *end));
+  }
+  TRY_LET(const Totals before, below(ctx, packs, root, prefix));
+  return Totals{upto.count - before.count, upto.bytes - before.bytes};
+}
+
+}  // namespace tarn::tree
