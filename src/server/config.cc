@@ -11,11 +11,26 @@ namespace tarn::server {
 namespace {
 
 /// Variables with our prefix that belong to the command line tool, jobs, tests or builds, not to the server.
-constexpr std::string_view kForeignVariables[] = {"TARN_CONFIG",        "TARN_KILL_POINT",        "TARN_BINARY",
-                                                  "TARN_JOBS",          "TARN_SKIP_APT",          "TARN_OS_RELEASE",
-                                                  "TARN_ENDPOINT",      "TARN_S3_ENDPOINT",       "TARN_REPOSITORY",
-                                                  "TARN_BRANCH",        "TARN_JOB_URI",           "TARN_RUN_KEY",
-                                                  "TARN_ACCESS_KEY_ID", "TARN_SECRET_ACCESS_KEY", "TARN_SEED"};
+constexpr std::string_view kForeignVariables[] = {"TARN_CONFIG",
+                                                  "TARN_KILL_POINT",
+                                                  "TARN_BINARY",
+                                                  "TARN_JOBS",
+                                                  "TARN_SKIP_APT",
+                                                  "TARN_OS_RELEASE",
+                                                  "TARN_ENDPOINT",
+                                                  "TARN_S3_ENDPOINT",
+                                                  "TARN_REPOSITORY",
+                                                  "TARN_BRANCH",
+                                                  "TARN_JOB_URI",
+                                                  "TARN_RUN_KEY",
+                                                  "TARN_ACCESS_KEY_ID",
+                                                  "TARN_SECRET_ACCESS_KEY",
+                                                  "TARN_SEED",
+                                                  "TARN_BIN",
+                                                  "TARN_PYTHON",
+                                                  "TARN_ALERTMANAGER",
+                                                  "TARN_FLIGHTS_ARCHIVE",
+                                                  "TARN_DUCKDB_HTTPFS"};
 
 /// Lower case, with '.', '-' and '_' the same.
 std::string plain(std::string_view text) {
@@ -162,6 +177,7 @@ const std::vector<Setting>& settings() {
       {"kv.reserve_bytes", Kind::kNumber, "67108864", "writes are refused when less would stay free on the disk"},
       {"tree.node_cache_bytes", Kind::kNumber, "33554432", "cache of tree nodes"},
       {"tasks.threads", Kind::kNumber, "4", "background tasks at once"},
+      {"duckdb.library", Kind::kText, "", "libduckdb.so that runs the checks; empty: contracts cannot be tested"},
       {"log.level", Kind::kText, "info", "debug, info, warning or error"},
       {"log.style", Kind::kText, "text", "text or json"},
       {"shutdown.grace_ms", Kind::kNumber, "10000", "time that running requests get when the server stops"},
