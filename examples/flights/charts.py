@@ -239,7 +239,7 @@ def landing_order(days):
                             "dot ok" if day.get("landing") and not day.get("waited") else "dot bad",
                             f"{day['date']}: {day.get('why') or 'landed at once'}"))
         if not day.get("landing") or day.get("waited"):
-            parts.append(text(x(n), 26 - 12 * free_row(said, x(n)), short(day["date"]), "small bad", "middle"))
+            parts.append(text(x(n), 26 - 12 * free_row(said, x(n)), short(day["date"]), "small bad", "end" if x(n) > 890 else "middle"))
     return svg(920, height, parts, "Days and the order in which they landed")
 
 

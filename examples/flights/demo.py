@@ -32,9 +32,6 @@ from trials import Trials                                                       
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COLOURS = {"x": "31", "+": "32", "w": "33", "!": "35", "": "0"}
 CRASH_DAY, ENVIRONMENT_DAY = "2013-11-15", "2013-11-01"
-# A refused day of nature is cured on a later noon: what must have been processed before, and by which road.
-CURES = {"2013-10-25": ("2013-10-26", "waive"), "2013-11-02": ("2013-11-03", "waive"), "2013-11-03": ("2013-11-03", "second_major"),
-         "2013-12-30": ("2013-12-31", "waive")}
 
 
 class Words:
@@ -91,7 +88,7 @@ def make_files(folder, say):
     history.build(made, folder / "output")
     shutil.move(folder / "output/out", folder / "source/out")
     host.seal(folder / "source")
-    say("", f"{files} Parquet files of real flights and weather; the source folder is sealed")
+    say("", f"{files} Parquet files of real flights and weather; source sealed")
     return made
 
 
@@ -130,12 +127,7 @@ def tell(story, given, say):
             story.withdraw(day)
         if story.with_faults and day == max(faults.FLIGHTS):
             story.close_superseded()
-        for waiting in sorted(story.waiting):
-            after, cure = CURES.get(waiting, (day, "waive"))
-            if day >= after:
-                story.at(story.now.replace("T06", "T12"))
-                story.look_at(waiting)
-                getattr(story, cure)(waiting)
+        story.noon(day)
         if day[8:] in ("10", "20") or day == days[-1] or day[:7] != days[min(days.index(day) + 1, len(days) - 1)][:7]:
             say("", f"{day}: {len(story.landed)} of {days.index(day) + 1} days published")
     story.at(f"{datetime.date.fromisoformat(days[-1]) + datetime.timedelta(days=2)}T06:00:00Z")
@@ -160,17 +152,20 @@ def row(name, value):
     print(f"  {name:<34}{value}")
 
 
+def line(date, product, check, observed, kind):
+    print(f"  {date[5:]}  {product:<19}{check[:20]:<21}{words(observed)[:8]:<9}{kind}"[:80])
+
+
 def table(summary):
     """What a person wants to know at the end, at 80 columns."""
     print("\n" + "-" * 80)
     row("days published", f"{summary['published']['days']} of {summary['published']['of']}")
     for entry in summary["refused"]:
-        kind = f"planted: {entry['fault']}" if entry["injected"] else "nature"
-        print(f"  {entry['date']}  {entry['product']:<19}{entry['check'][:23]:<24}{words(entry['observed'])[:9]:<10}{kind[:14]}"[:80])
+        line(entry["date"], entry["product"], entry["check"], entry["observed"], f"planted {entry['fault']}" if entry["injected"] else "nature")
     for entry in summary["warnings"]:
-        print(f"  {entry['date']}  {entry['product']:<19}{entry['check'][:23]:<24}{words(entry['observed'])[:9]:<10}warning"[:80])
+        line(entry["date"], entry["product"], entry["check"], entry["observed"], "warning")
     for entry in summary["monitors"]:
-        print(f"  {entry['at'][:10]}  {entry['product']:<19}{entry['monitor']:<24}{entry['age_h']:g} h{'':<5}monitor"[:80])
+        line(entry["at"][:10], entry["product"], entry["monitor"], f"{entry['age_h']:g} h", "monitor")
     bytes_ = summary["stored_bytes"]
     total = bytes_["objects"] + bytes_["metadata"]
     row("alerts delivered", ", ".join(f"{k} {v}" for k, v in summary["alerts"].items()))

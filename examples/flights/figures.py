@@ -4,7 +4,7 @@ import hashlib
 import time
 
 from client import User
-from story import INPUTS, PRODUCTS, product_id
+from story import INPUTS, PRODUCTS, listed, product_id
 
 
 def spread(values):
@@ -15,18 +15,12 @@ def spread(values):
     return {"p50": round(at(0.5), 3), "p95": round(at(0.95), 3), "max": round(values[-1], 3), "count": len(values)}
 
 
-def listed(answer):
-    if isinstance(answer, list):
-        return answer
-    return next((answer[k] for k in ("results", "publications", "incidents", "channels", "domains") if k in answer), [])
-
-
 def days(story):
     """Rows and nulls of each delivered day, read by DuckDB over S3 from the mains; what never landed is read from the source."""
     con = story.users["analytics"].duckdb()
     owners = {"flights": story.users["operations"], "weather": story.users["weather"]}
     rows, nulls = {}, {}
-    for table, columns in (("flights", ("dep_time", "arr_delay")), ("weather", ("pressure",))):
+    for table, columns in (("flights", ("dep_time", "arr_delay")), ("weather", ("wind_dir",))):
         con = owners[table].duckdb()
         there = {o["path"].split("date=")[1][:10] for o in owners[table].objects(table, "main", f"{table}/date=2013-1")}
         files = [f"s3://{table}/main/{table}/date={d}/{table}.parquet" if d in there else str(story.file(table, d))
@@ -44,7 +38,7 @@ def days(story):
         if landing and day in story.late:
             why = "waited for weather"
         out.append({"date": day, "rows": {t: rows.get((t, day)) for t in ("flights", "weather")},
-                    "null_percent": {k: nulls.get((k, day)) for k in ("flights.dep_time", "flights.arr_delay", "weather.pressure")},
+                    "null_percent": {k: nulls.get((k, day)) for k in ("flights.dep_time", "flights.arr_delay", "weather.wind_dir")},
                     "published": landing is not None, "waited": day in story.late, "landing": landing, "why": why})
     return out
 
@@ -140,14 +134,14 @@ def summary(story, receiver, version, started, options):
     rss = story.server.rss_mb_max if story.server else stats.get("rss_bytes", 0) / 1e6
     chosen = {}
     for run in story.runs:                      # the first that landed, each that did not, each that came late
-        if not chosen or run["state"] != "landed" or run.get("note") or (run["date"] in story.late and len(chosen) < 6):
+        if not chosen or run["state"] != "landed" or run.get("note") or (run["date"] in story.late and len(chosen) < 4):
             chosen[run["date"], len(chosen)] = run
     out = {
         "schema": "tarn.flights.summary/1", "tarn_version": version, "made_at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "options": options, "wall_s": 0.0, "first_refused_s": min(first, default=None), "first_natural_refused_s": min(natural, default=None),
         "rss_mb_max": round(rss, 1), "published": {"days": len(story.landed), "of": len(story.days)},
         "mesh": mesh(story), "days": story.days_table,
-        "null_series": {"flights.dep_time": "flights: dep_time (cancelled)", "flights.arr_delay": "flights: arr_delay", "weather.pressure": "weather: pressure"},
+        "null_series": {"flights.dep_time": "flights: dep_time (cancelled)", "flights.arr_delay": "flights: arr_delay", "weather.wind_dir": "weather: wind_dir"},
         "runs": list(chosen.values()), "refused": story.refused, "warnings": story.warnings, "monitors": story.found_monitors, "alerts": channels,
         "landings_ms": spread([entry["overhead_us"] / 1000 for entry in landings]), "checks_ms": spread([entry["checks_us"] / 1000 for entry in landings]),
         "engine_ms": {name: spread(values) for name, values in engine.items() if values},

@@ -78,7 +78,7 @@ def incident(entry):
         ("observed", f'<b class="bad">{escape(shown(entry["observed"]))}</b> instead of {escape(shown(entry["expected"]))}'),
         ("main", f'{"untouched" if same else "moved"} {code(entry.get("main_after"))}' if entry.get("main_after") else ""),
         ("snapshot", code(entry.get("snapshot"))),
-        ("downstream", escape(f"{cost['lost']} of {cost['of']} {cost['what']}") if cost else ""),
+        ("downstream", escape(f"{cost['lost']} of {cost['of']} {cost['what']}") if cost.get("lost") else ""),
         ("waiting", escape(entry.get("waiting") or "")),
         ("alerts", escape(deliveries)),
         ("cured by", escape(entry.get("cure") or ""))]))

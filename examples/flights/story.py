@@ -47,6 +47,7 @@ class Story:
         self.refused, self.warnings, self.runs, self.missing = [], [], [], []
         self.waiting = {}           # day: entry of a natural refusal whose cure is still to come
         self.landed, self.late = [], set()
+        self.delivered = set()      # (table, day) that were sent before their morning
         self.history, self.extra, self.uploaded = {}, {}, {}
         self.weather_major = 1
         self.proposals = []
@@ -78,7 +79,7 @@ class Story:
             files = {str(f.relative_to(folder)): f.read_text() for f in sorted(folder.rglob("*.yaml")) if "@" not in f.name}
             self.admin.mesh("/products", {"domain": domain, "name": product, "repository": repository, "owner": self.users[domain].name,
                                           "storage_namespace": f"local://{repository}", "files": files})
-        self.say("", f"{len(PRODUCTS)} products in {len(self.users)} domains, each with its contract, owner and protected main")
+        self.say("", f"{len(PRODUCTS)} products, each with contract, owner and protected main")
 
     def make_channels(self, webhook, alertmanager):
         self.admin.mesh("/channels", {"name": "webhook", "kind": "webhook", "url": webhook})
@@ -99,7 +100,7 @@ class Story:
         objects = sum(a.get("objects", 0) for a in self.history["reports"].values())
         self.extra["onboarding"] = {"objects": objects, "bytes_linked": linked, "object_bytes_before": before["objects"],
                                     "object_bytes_after": after["objects"]}
-        self.say("", f"history: {objects} objects, {linked / 1e6:.1f} MB linked; stored data {before['objects']} B before, {after['objects']} B after")
+        self.say("", f"history: {objects} objects, {linked / 1e6:.1f} MB linked, {after['objects'] - before['objects']} B of data copied")
         for repository, answer in self.history["reports"].items():
             for check in failing(answer.get("report")):
                 self.say("", f"history of {product_id(repository)}: {check['check']} {words(check['observed'])}, expected {words(check['expected'])}")
@@ -237,6 +238,8 @@ class Story:
         self.consume(day)
 
     def produce(self, table, day):
+        if (table, day) in self.delivered:
+            return
         before = self.main_digest(table)
         proposal = self.deliver(table, day, self.source / f"{table}/date={day}/{table}.parquet")
         self.warn(day, table, proposal)
@@ -343,6 +346,19 @@ class Story:
 
     # -- 4. cures -----------------------------------------------------------------------------------------------
 
+    def noon(self, today):
+        """Owners answer what was refused: short loads a day later, a broken key at once. Earlier days come first."""
+        for day in sorted(self.waiting):
+            short = any("day-size" in check for check in self.waiting[day]["checks"])
+            if short and day == today:
+                continue
+            self.at(next_morning(today, 12))
+            self.look_at(day)
+            if short:
+                self.waive(day)
+            else:
+                self.second_major(day)
+
     def look_at(self, day):
         """What a person sees of a refused weather day: the waiting run, the snapshot in DuckDB, the cost downstream."""
         entry = self.waiting[day]
@@ -408,6 +424,13 @@ def failing(report, severity="error"):
     checks = report.get("checks") or [c for part in report.get("contracts") or [] for c in part.get("checks") or []]
     bad = {"error": ("failed", "error"), "warning": ("warned", "warning", "failed")}[severity]
     return [c for c in checks if c.get("severity", "error") == severity and (c.get("result") or c.get("outcome") or c.get("state")) in bad]
+
+
+def listed(answer):
+    """The items of an answer, whether it is a bare list or a page."""
+    if isinstance(answer, list):
+        return answer
+    return next((answer[k] for k in ("results", "publications", "monitors", "envs", "items") if k in answer), [])
 
 
 def flat(value, before=""):

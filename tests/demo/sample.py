@@ -16,7 +16,7 @@ def summary(count=92):
         days.append({
             "date": date, "rows": {"flights": chance.randint(880, 1010), "weather": None if lost else short.get(date, 72), "delays": 38},
             "null_percent": {"flights.dep_time": snow.get(date, chance.uniform(0.1, 2)), "flights.arr_delay": snow.get(date, 1) + chance.random(),
-                             "weather.pressure": None if lost else chance.uniform(3, 9)},
+                             "weather.wind_dir": None if lost else chance.uniform(0, 3)},
             "published": not lost, "waited": date in held, "landing": None if lost else n + 1,
             "why": "waits for weather, which never arrived" if lost else ("waited for weather" if date in held else None)})
     names = ("clean_flights", "join_weather", "carrier_report", "daily_delays")
@@ -44,7 +44,7 @@ def summary(count=92):
                  "subscriptions": [{"consumer": "analytics/delays", "input": r, "from": f"{i}:{i.split('/')[1]}@1", "mode": "auto"}
                                    for i, r, _ in products[:-1]]},
         "days": days, "null_series": {"flights.dep_time": "flights: dep_time (cancelled)", "flights.arr_delay": "flights: arr_delay",
-                                      "weather.pressure": "weather: pressure"},
+                                      "weather.wind_dir": "weather: wind_dir"},
         "runs": [{"date": dates[0], "state": "landed", "forked_ms": 0, "landed_ms": 690, "publication": "delays v2", "jobs": jobs},
                  {"date": dates[-1], "state": "stopped", "forked_ms": 0, "landed_ms": None, "jobs": stopped}],
         "refused": refused, "warnings": [{"date": d, "product": "operations/flights", "check": "cancelled-share", "observed": v,
