@@ -17,7 +17,7 @@ std::string upper(std::string_view text) {
 }
 
 /// DuckDB's name for a type as people write it: without length, synonyms folded; DECIMAL keeps its digits.
-std::string canonical(std::string_view type) {
+std::string canonical_of(std::string_view type) {
   std::string t = upper(type);
   std::erase(t, ' ');
   const size_t paren = t.find('(');
@@ -291,18 +291,20 @@ class Compiler {
 
 }  // namespace
 
+std::string canonical_type(std::string_view type) { return canonical_of(type); }
+
 std::vector<Check> compile_checks(const Schema& schema) { return Compiler(schema).compile(); }
 
 bool testable_type(const Property& property, std::string_view actual) {
-  return property.logical_type.empty() || family_fits(property.logical_type, canonical(actual));
+  return property.logical_type.empty() || family_fits(property.logical_type, canonical_type(actual));
 }
 
 std::string type_problem(const Property& property, std::string_view actual) {
-  const std::string have = canonical(actual);
+  const std::string have = canonical_type(actual);
   const bool logical = property.logical_type.empty() || family_fits(property.logical_type, have);
   bool physical = property.physical_type.empty();
   if (!physical) {
-    const std::string want = canonical(property.physical_type);
+    const std::string want = canonical_type(property.physical_type);
     physical = want == have || (want == "DECIMAL" && have.starts_with("DECIMAL")) ||
                ((want == "STRUCT" || want == "MAP" || want == "LIST") && have.starts_with(want));
   }

@@ -42,6 +42,9 @@ std::string type_problem(const Property& property, std::string_view actual);
 /// Whether values can be tested at all: the logical family fits even if the physical type does not.
 bool testable_type(const Property& property, std::string_view actual);
 
+/// DuckDB's name for a type as people write it: synonyms folded, lengths dropped, DECIMAL with its digits.
+std::string canonical_type(std::string_view type);
+
 /// What placeholders in a rule's query stand for: SQL names or subqueries.
 struct Placeholders {
   std::string object;    ///< ${object}, ${table}

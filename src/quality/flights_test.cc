@@ -1,0 +1,227 @@
+// The example's contracts over the real flights of 2013: what the data is known to hold must be found, and no more.
+// Needs a folder made by examples/flights/source.py, named by TARN_FLIGHTS_DATA.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <fmt/core.h>
+
+#include "quality/engine.h"
+#include "quality/testing/parquet.h"
+
+namespace tarn::quality {
+namespace {
+
+std::string data_folder() {
+  const char* named = std::getenv("TARN_FLIGHTS_DATA");
+  return named ? named : "";
+}
+
+std::string example(const std::string& path) {
+  for (const char* root : {"examples/flights/mesh/", "../examples/flights/mesh/"})
+    if (auto text = base::system_disk().read_all(root + path)) return *text;
+  return "";
+}
+
+class Flights : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    if (testing::duckdb_library().empty()) return;
+    PoolOptions options;
+    options.library_path = testing::duckdb_library();
+    auto started = Engine::start(options);
+    ASSERT_TRUE(started) << started.error().text();
+    engine_ = started->release();
+  }
+  static void TearDownTestSuite() { delete engine_; }
+  void SetUp() override {
+    if (testing::duckdb_library().empty()) GTEST_SKIP() << "no DuckDB library: set TARN_DUCKDB_LIBRARY";
+    if (data_folder().empty())
+      GTEST_SKIP() << "no flights: make them with examples/flights/source.py and set TARN_FLIGHTS_DATA";
+    if (example("weather/contracts/hourly.odcs.yaml").empty())
+      GTEST_SKIP() << "run this from the source or the build folder";
+  }
+
+  static Contract contract(const std::string& path) {
+    auto c = parse_contract(path, example(path));
+    if (!c) base::fail_assertion(c.error().message().c_str(), __FILE__, __LINE__);
+    return *std::move(c);
+  }
+  /// "2013-10-25" from its number in the year, 0-based.
+  static std::string day(int n) { return base::rfc3339(1356998400000LL + int64_t{86400000} * n).substr(0, 10); }
+
+  static std::vector<ObjectBytes> days(const std::string& table, int from, int to) {
+    std::vector<ObjectBytes> out;
+    for (int n = from; n < to; ++n) {
+      const std::string path = fmt::format("{}/date={}/{}.parquet", table, day(n), table);
+      for (const char* part : {"history", "drops"}) {
+        const std::string file = fmt::format("{}/{}/{}", data_folder(), part, path);
+        if (!base::system_disk().stat(file)) continue;
+        out.push_back({path, file, [file] { return base::system_disk().read_all(file); }});
+      }
+    }
+    return out;
+  }
+  static Table whole(const std::string& table) {
+    const std::string file = fmt::format("{}/history/{}/{}.parquet", data_folder(), table, table);
+    return {
+        table,
+        {{fmt::format("{}/{}.parquet", table, table), file, [file] { return base::system_disk().read_all(file); }}}};
+  }
+  static Report run(const Contract& c, std::vector<ObjectBytes> changed, std::vector<ObjectBytes> baseline = {},
+                    std::vector<Table> references = {}) {
+    CheckScope scope;
+    scope.changed = {"", std::move(changed)};
+    scope.baseline = {"", std::move(baseline)};
+    scope.references = std::move(references);
+    auto report = engine_->run(Context(), c, scope);
+    if (!report) base::fail_assertion(report.error().text().c_str(), __FILE__, __LINE__);
+    return *std::move(report);
+  }
+  /// Each day from October on against the 28 before it. @return "day check" of what did not pass.
+  static std::vector<std::string> refusals(const Contract& c, const std::string& table, std::string_view result) {
+    std::vector<std::string> out;
+    int64_t slowest = 0, total = 0;
+    for (int n = 273; n < 365; ++n) {
+      auto changed = days(table, n, n + 1);
+      if (changed.empty()) continue;
+      const Report r = run(c, changed, days(table, n - 28, n));
+      slowest = std::max(slowest, r.duration_ms);
+      total += r.duration_ms;
+      for (const Finding& f : r.findings) {
+        EXPECT_NE(f.result, "error") << f.to_json().dump_pretty();
+        if (f.result == result) out.push_back(day(n) + " " + f.check);
+      }
+    }
+    std::cout << fmt::format("{}: 92 days tested in {} ms, slowest {} ms\n", table, total, slowest);
+    return out;
+  }
+  static Engine* engine_;
+};
+Engine* Flights::engine_ = nullptr;
+
+constexpr int kFirstOctober = 273;
+
+TEST_F(Flights, WeatherRefusesExactlyTheFourDays) {
+  const Contract c = contract("weather/contracts/hourly.odcs.yaml");
+  EXPECT_EQ(refusals(c, "weather", "failed"),
+            (std::vector<std::string>{"2013-10-25 day-size", "2013-11-02 day-size", "2013-11-03 hourly-key",
+                                      "2013-12-30 day-size"}));
+}
+
+TEST_F(Flights, WeatherKeyedOnTheUtcHourAcceptsTheDayOfTheClockChange) {
+  const Contract c = contract("weather/contracts/hourly@2.odcs.yaml");
+  EXPECT_EQ(refusals(c, "weather", "failed"),
+            (std::vector<std::string>{"2013-10-25 day-size", "2013-11-02 day-size", "2013-12-30 day-size"}));
+}
+
+TEST_F(Flights, ShortWeatherDayNamesItsMissingHours) {
+  const Contract c = contract("weather/contracts/hourly.odcs.yaml");
+  const Report r = run(c, days("weather", 297, 298), days("weather", 269, 297));
+  const Finding* f = r.find("day-size");
+  ASSERT_TRUE(f);
+  EXPECT_EQ(f->observed["value"].as_int(), 60);
+  EXPECT_EQ(f->expected, ">= 64.8 (median 72 of 28, at most 10 % below) and > 0 rows");
+  EXPECT_EQ(f->partition, "2013-10-25");
+  ASSERT_EQ(f->missing_keys.size(), 12U);
+  EXPECT_EQ(f->missing_keys.items()[0].dump(), R"({"origin":"EWR","hour":20})");
+  EXPECT_EQ(f->missing_keys.items()[3]["hour"].as_int(), 23);
+}
+
+TEST_F(Flights, ShortWeatherDayNamesItsMissingHoursWithoutAnExplainingQuery) {
+  Contract c = contract("weather/contracts/hourly.odcs.yaml");
+  for (Rule& rule : c.schemas[0].rules) rule.explain.clear();
+  // 12-30: hours 19 to 23 of each airport.
+  const Report r = run(c, days("weather", 363, 364), days("weather", 335, 363));
+  const Finding* f = r.find("day-size");
+  ASSERT_TRUE(f);
+  EXPECT_EQ(f->observed["value"].as_int(), 57);
+  ASSERT_EQ(f->missing_keys.size(), 15U) << f->missing_keys.dump_pretty();
+  EXPECT_EQ(f->missing_keys.items()[0].dump(), R"({"origin":"EWR","hour":19})");
+}
+
+TEST_F(Flights, ClockChangeShowsTheThreeKeysThatComeTwice) {
+  const Report r =
+      run(contract("weather/contracts/hourly.odcs.yaml"), days("weather", 306, 307), days("weather", 278, 306));
+  const Finding* f = r.find("hourly-key");
+  ASSERT_TRUE(f);
+  EXPECT_EQ(f->failing_rows, 3);
+  EXPECT_EQ(f->sample_rows.size(), 3U);
+  EXPECT_EQ(f->sample_rows.items()[0].dump(), R"({"origin":"EWR","year":2013,"month":11,"day":3,"hour":1,"rows":2})");
+}
+
+TEST_F(Flights, WeatherHistoryReportsTheImpossibleWindAndTheShortDays) {
+  const Report r = run(contract("weather/contracts/hourly.odcs.yaml"), days("weather", 0, kFirstOctober));
+  std::cout << fmt::format("weather history: {} objects in {} ms\n", r.objects, r.duration_ms);
+  EXPECT_LT(r.duration_ms, 10'000);
+  std::vector<std::string> failed;
+  for (const Finding& f : r.findings)
+    if (f.result == "failed") failed.push_back(f.check + " " + f.partition);
+  EXPECT_FALSE(r.passed);
+  const Finding* wind = r.find("schema.wind_speed.range");
+  ASSERT_TRUE(wind);
+  EXPECT_EQ(wind->result, "failed");
+  EXPECT_EQ(wind->failing_rows, 1);
+  EXPECT_NEAR(wind->sample_rows.items()[0]["wind_speed"].as_double(), 1048.36, 0.01);
+  EXPECT_EQ(wind->sample_rows.items()[0]["origin"].as_string(), "EWR");
+  EXPECT_TRUE(wind->partition.starts_with("2013-02-")) << wind->partition;
+  for (const std::string& f : failed) std::cout << "  " << f << "\n";
+}
+
+TEST_F(Flights, FlightsOfTheAutumnWarnOnTheFourSnowDaysAndRefuseNone) {
+  const Contract c = contract("flights/contracts/flights.odcs.yaml");
+  EXPECT_EQ(refusals(c, "flights", "failed"), std::vector<std::string>{});
+  EXPECT_EQ(refusals(c, "flights", "warned"),
+            (std::vector<std::string>{"2013-12-05 cancelled-share", "2013-12-10 cancelled-share",
+                                      "2013-12-14 cancelled-share", "2013-12-17 cancelled-share"}));
+}
+
+TEST_F(Flights, HistoryOfFlightsIsReportedInSeconds) {
+  const Report r = run(contract("flights/contracts/flights.odcs.yaml"), days("flights", 0, kFirstOctober));
+  std::cout << fmt::format("flights history: {} objects, {} rows in {} ms\n", r.objects, r.rows, r.duration_ms);
+  EXPECT_EQ(r.objects, 273);
+  EXPECT_LT(r.duration_ms, 15'000);
+  for (const Finding& f : r.findings)
+    if (f.result == "failed" || f.result == "error" || f.result == "warned")
+      std::cout << "  " << f.check << " " << f.partition << " " << f.observed_text << "\n";
+}
+
+TEST_F(Flights, ConsumerFindsUnknownAirportsAndTailNumbersInTheHistory) {
+  const Contract c = contract("analytics/expectations/flights.odcs.yaml");
+  const Report r =
+      run(c, days("flights", 0, kFirstOctober), {}, {whole("airports"), whole("planes"), whole("airlines")});
+  const Finding* dest = r.find("dest-in-airports");
+  ASSERT_TRUE(dest);
+  EXPECT_EQ(dest->result, "failed");
+  EXPECT_EQ(dest->failing_rows, 5837);
+  ASSERT_EQ(dest->sample_rows.size(), 4U) << "SJU, BQN, STT, PSE";
+  EXPECT_EQ(dest->sample_rows.items()[0]["dest"].as_string(), "SJU");
+  const Finding* tail = r.find("tailnum-in-planes");
+  ASSERT_TRUE(tail);
+  EXPECT_EQ(tail->result, "passed");
+  EXPECT_NEAR(tail->observed["value"].as_double(), 15, 1.5);
+}
+
+TEST_F(Flights, ReferenceTablesKeepTheirContracts) {
+  for (const char* table : {"airports", "airlines", "planes"}) {
+    const Report r = run(contract(fmt::format("{}/contracts/{}.odcs.yaml", table, table)), whole(table).objects);
+    for (const Finding& f : r.findings) EXPECT_FALSE(f.blocks()) << table << " " << f.to_json().dump_pretty();
+  }
+}
+
+TEST_F(Flights, ProfileTellsTheNullsOfTheYear) {
+  auto p = engine_->profile(Context(), days("flights", 0, 365));
+  ASSERT_TRUE(p) << p.error().text();
+  EXPECT_EQ(p->rows, 336'776);
+  const auto nulls = [&](std::string_view column) {
+    return std::ranges::find(p->columns, column, &ColumnProfile::name)->nulls;
+  };
+  EXPECT_EQ(nulls("dep_time"), 8255);
+  EXPECT_EQ(nulls("arr_time"), 8713);
+  EXPECT_EQ(nulls("air_time"), 9430);
+  EXPECT_EQ(nulls("tailnum"), 2512);
+}
+
+}  // namespace
+}  // namespace tarn::quality
