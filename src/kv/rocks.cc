@@ -17,6 +17,7 @@
 #include "base/metrics.h"
 #include "base/mutex.h"
 #include "kv/detail/check.h"
+#include "kv/detail/rocks_disk.h"
 
 namespace tarn::kv {
 namespace {
@@ -357,8 +358,10 @@ class RocksStore final : public Store {
   base::Thread applier_;  ///< last: it uses all of the above
 };
 
-rocksdb::Options tuning(const RocksOptions& options) {
+rocksdb::Options tuning(const RocksOptions& options, rocksdb::Env* environment) {
   rocksdb::Options out;
+  out.env = environment;
+  out.info_log = detail::make_logger();
   out.create_if_missing = true;
   out.write_buffer_size = options.memtable_bytes;
   out.max_write_buffer_number = 2;
@@ -366,8 +369,6 @@ rocksdb::Options tuning(const RocksOptions& options) {
   out.compression = rocksdb::kLZ4Compression;
   out.max_background_jobs = 2;
   out.max_open_files = 256;
-  out.keep_log_file_num = 2;
-  out.max_log_file_size = 4 << 20;
   out.stats_dump_period_sec = 0;
   out.paranoid_checks = true;
   // A WAL that ends in a torn record was never acknowledged to its end; damage before that is an error.
@@ -408,17 +409,15 @@ Result<Sequence> read_head(rocksdb::DB& db) {
 
 Result<std::unique_ptr<Store>> open_rocks_store(const std::string& path, const RocksOptions& options) {
   TRY(options.disk->make_directories(path));
+  std::shared_ptr<rocksdb::Env> environment = detail::make_environment(*options.disk);
   rocksdb::DB* raw = nullptr;
-  const auto status = rocksdb::DB::Open(tuning(options), path, &raw);
-  if (!status.ok()) {
-    const std::string text = status.ToString();
-    if (status.IsIOError() && text.find("lock") != std::string::npos)
-      return Error(Code::kBusy, "store", fmt::format("{} is open in another process: stop it first", path));
-    return from_status(status, fmt::format("opening {}", path));
-  }
-  std::shared_ptr<rocksdb::DB> db(raw);
+  const auto status = rocksdb::DB::Open(tuning(options, environment.get()), path, &raw);
+  if (status.IsBusy())
+    return Error(Code::kBusy, "store", fmt::format("{} is open in another process: stop it first", path));
+  if (!status.ok()) return from_status(status, fmt::format("opening {}", path));
+  const std::shared_ptr<rocksdb::DB> db(raw, [environment](rocksdb::DB* open) { delete open; });
   TRY_LET(const Sequence last, read_head(*db));
-  return std::unique_ptr<Store>(new RocksStore(std::move(db), path, options, last));
+  return std::unique_ptr<Store>(new RocksStore(db, path, options, last));
 }
 
 }  // namespace tarn::kv

@@ -11,7 +11,7 @@ namespace tarn::kv {
 
 struct RocksOptions {
   base::Clock* clock = &base::system_clock();  ///< deadlines only
-  base::Disk* disk = &base::system_disk();     ///< asked for free space only; RocksDB does its own I/O
+  base::Disk* disk = &base::system_disk();     ///< all of RocksDB's files; outlives store, views and iterators
   uint64_t cache_bytes = 32ULL << 20;
   uint64_t memtable_bytes = 16ULL << 20;
   /// Writes answer kNoSpace, before anything is written, when less than this would stay free.

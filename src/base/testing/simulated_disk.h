@@ -84,7 +84,8 @@ class SimulatedDisk final : public Disk {
   }
   int64_t count(DiskOp op) const { return counts_[static_cast<size_t>(op)].load(); }
 
-  Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
+  Result<std::unique_ptr<File>> open(const std::string& given, OpenMode mode) override {
+    const std::string path = tidy(given);
     Lock lock(mutex_);
     TRY(ask(DiskOp::kOpen, path, false));
     const auto it = names_.find(path);
@@ -99,19 +100,22 @@ class SimulatedDisk final : public Disk {
     if (mode == OpenMode::kCreate) return Error(Code::kAlreadyExists, "file", path + " exists");
     return std::unique_ptr<File>(new OpenFile(*this, it->second, path));
   }
-  Result<FileInfo> stat(const std::string& path) override {
+  Result<FileInfo> stat(const std::string& given) override {
+    const std::string path = tidy(given);
     Lock lock(mutex_);
     if (directories_.contains(path)) return FileInfo{0, 0, true};
     const auto it = names_.find(path);
     if (it == names_.end()) return not_found(path);
     return FileInfo{it->second->bytes.size(), it->second->mtime_ns, false};
   }
-  Result<void> make_directories(const std::string& path) override {
+  Result<void> make_directories(const std::string& given) override {
+    const std::string path = tidy(given);
     Lock lock(mutex_);
     for (std::string at = path; !at.empty() && at != "/"; at = parent(at)) directories_.insert(at);
     return {};
   }
-  Result<std::vector<std::string>> list(const std::string& path) override {
+  Result<std::vector<std::string>> list(const std::string& given) override {
+    const std::string path = tidy(given);
     Lock lock(mutex_);
     TRY(ask(DiskOp::kRead, path, false));
     if (!directories_.contains(path)) return not_found(path);
@@ -123,16 +127,20 @@ class SimulatedDisk final : public Disk {
     return std::vector<std::string>(out.begin(), out.end());
   }
   Result<void> rename_exclusive(const std::string& from, const std::string& to) override {
-    return move(from, to, true);
+    return move(tidy(from), tidy(to), true);
   }
-  Result<void> rename(const std::string& from, const std::string& to) override { return move(from, to, false); }
-  Result<void> remove(const std::string& path) override {
+  Result<void> rename(const std::string& from, const std::string& to) override {
+    return move(tidy(from), tidy(to), false);
+  }
+  Result<void> remove(const std::string& given) override {
+    const std::string path = tidy(given);
     Lock lock(mutex_);
     TRY(ask(DiskOp::kRemove, path, true));
     names_.erase(path);
     return {};
   }
-  Result<void> remove_all(const std::string& path) override {
+  Result<void> remove_all(const std::string& given) override {
+    const std::string path = tidy(given);
     Lock lock(mutex_);
     TRY(ask(DiskOp::kRemove, path, true));
     const auto below = [&](const std::string& name) { return name == path || name.starts_with(path + "/"); };
@@ -140,7 +148,8 @@ class SimulatedDisk final : public Disk {
     std::erase_if(directories_, below);
     return {};
   }
-  Result<void> sync_directory(const std::string& path) override {
+  Result<void> sync_directory(const std::string& given) override {
+    const std::string path = tidy(given);
     Lock lock(mutex_);
     TRY(ask(DiskOp::kSyncDirectory, path, true));
     std::erase_if(durable_names_, [&](const auto& entry) { return parent(entry.first) == path; });
@@ -222,6 +231,14 @@ class SimulatedDisk final : public Disk {
     uint64_t generation_;
   };
 
+  /// One slash between names and none at the end, as a kernel reads it.
+  static std::string tidy(const std::string& path) {
+    std::string out;
+    for (const char c : path)
+      if (c != '/' || out.empty() || out.back() != '/') out.push_back(c);
+    if (out.size() > 1 && out.back() == '/') out.pop_back();
+    return out;
+  }
   static std::string parent(const std::string& path) {
     const size_t slash = path.rfind('/');
     return slash == std::string::npos ? std::string() : path.substr(0, slash);
