@@ -40,6 +40,16 @@ class Pattern final : public BodySource {
   bool known_, fails_;
 };
 
+// More than any socket buffer holds, at no cost.
+class Endless final : public BodySource {
+ public:
+  Result<size_t> read(char* buffer, size_t size) override {
+    std::memset(buffer, 'e', size);
+    return size;
+  }
+  std::optional<uint64_t> size() const override { return std::nullopt; }
+};
+
 class File final : public BodySource {
  public:
   File(int descriptor, uint64_t offset, uint64_t length) : span_{descriptor, offset, length} {}
@@ -97,7 +107,7 @@ class ServerTest : public ::testing::Test {
     if (request.path == "/stream") return stream(200, "text/plain", std::make_unique<Pattern>(1'000'000));
     if (request.path == "/chunked") return stream(200, "text/plain", std::make_unique<Pattern>(300'000, false));
     if (request.path == "/breaks") return stream(200, "text/plain", std::make_unique<Pattern>(100'000, false, true));
-    if (request.path == "/big") return stream(200, "text/plain", std::make_unique<Pattern>(64 << 20));
+    if (request.path == "/big") return stream(200, "text/plain", std::make_unique<Endless>());
     if (request.path == "/file") return stream(200, "text/plain", std::make_unique<File>(file_, 10, 200'000));
     if (request.path == "/wait") {
       while (!gate_.load() && !ctx.cancelled()) base::system_clock().sleep_ms(1);

@@ -8,7 +8,7 @@
 namespace tarn::http::detail {
 namespace {
 using std::chrono::milliseconds;
-// A request waits this long for a token, then runs without: no request that blocks unannounced can stop the others.
+// When no request could start for this long, one runs without a token: none that blocks unannounced stops the others.
 constexpr milliseconds kTokenPatience{5};
 constexpr milliseconds kIdleThread{10'000};
 constexpr size_t kSpare = 4;
@@ -26,13 +26,15 @@ Workers::~Workers() { close(); }
 
 void Workers::submit(std::function<void()> job) {
   std::list<base::Thread> gone;
+  bool wake = false;
   {
     base::Lock lock(mutex_);
     queue_.push_back(std::move(job));
     spawn_if_short();
     gone.swap(gone_);
+    wake = may_start();
   }
-  ready_.notify_one();
+  if (wake) ready_.notify_one();
 }
 
 size_t Workers::threads() const {
@@ -55,41 +57,58 @@ void Workers::spawn_if_short() {
   }
 }
 
-bool Workers::next_job(base::Lock& lock, std::function<void()>& job) {
+// One thread at most waits for a token; the others sleep until there is one, or until that thread has gone ahead.
+bool Workers::may_start() const { return !queue_.empty() && (patient_ == 0 || tokens_.available() > 0); }
+
+bool Workers::next_job(base::Lock& lock, std::function<void()>& job, bool has_token) {
   for (;;) {
-    if (queue_.empty()) {
-      if (closing_) return false;
-      const bool met = ready_.wait_for(lock, kIdleThread, [this] { return closing_ || !queue_.empty(); });
-      if (!met && idle_ > 1) return false;
+    if (has_token && !queue_.empty()) break;
+    if (!may_start()) {
+      if (queue_.empty() && closing_) return false;
+      const bool met =
+          ready_.wait_for(lock, kIdleThread, [this] { return may_start() || (closing_ && queue_.empty()); });
+      if (!met && queue_.empty() && idle_ > 1) return false;
       continue;
     }
-    if (!tokens_.try_acquire()) {
-      tokens_.wanted(true);
-      const bool met =
-          ready_.wait_for(lock, kTokenPatience, [this] { return queue_.empty() || tokens_.available() > 0; });
-      tokens_.wanted(false);
-      if (met || queue_.empty()) continue;
-      tokens_.acquire_now();
-    }
-    job = std::move(queue_.front());
-    queue_.pop_front();
-    return true;
+    if (tokens_.try_acquire()) break;
+    const uint64_t started = started_;
+    ++patient_;
+    tokens_.wanted(true);
+    const bool met =
+        ready_.wait_for(lock, kTokenPatience, [this] { return queue_.empty() || tokens_.available() > 0; });
+    tokens_.wanted(false);
+    --patient_;
+    // While others start, the tokens do their work; when none does, their holders block without having said so.
+    if (met || queue_.empty() || started != started_) continue;
+    tokens_.acquire_now();
+    break;
   }
+  ++started_;
+  job = std::move(queue_.front());
+  queue_.pop_front();
+  return true;
 }
 
 void Workers::run(std::list<base::Thread>::iterator self) {
-  base::Lock lock(mutex_);
+  // Kept from one job to the next: giving it up in between would wake a thread only to let it sleep again.
+  std::optional<base::RunToken> token;
   std::function<void()> job;
-  while (next_job(lock, job)) {
+  base::Lock lock(mutex_);
+  for (;;) {
+    if (token && (queue_.empty() || tokens_.available() < 0)) {
+      lock.unlock();
+      token.reset();
+      lock.lock();
+    }
+    if (!next_job(lock, job, token.has_value())) break;
+    if (!token) token.emplace(tokens_);
     --idle_;
     spawn_if_short();
-    if (!queue_.empty() && tokens_.available() > 0) ready_.notify_one();
+    const bool wake = may_start();
     lock.unlock();
-    {
-      base::RunToken token(tokens_);
-      job();
-      job = nullptr;
-    }
+    if (wake) ready_.notify_one();
+    job();
+    job = nullptr;
     lock.lock();
     ++idle_;
   }

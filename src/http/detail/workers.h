@@ -23,7 +23,8 @@ class Workers {
  private:
   void run(std::list<base::Thread>::iterator self);
   void spawn_if_short();
-  bool next_job(base::Lock& lock, std::function<void()>& job);
+  bool may_start() const;
+  bool next_job(base::Lock& lock, std::function<void()>& job, bool has_token);
 
   base::RunTokens tokens_;
   const size_t threads_max_;
@@ -33,6 +34,8 @@ class Workers {
   std::list<base::Thread> threads_;
   std::list<base::Thread> gone_;  // ended, to be joined by whoever comes next
   size_t idle_ = 0;
+  size_t patient_ = 0;  // waiting for a token, or for the end of its patience
+  uint64_t started_ = 0;
   bool closing_ = false;
 };
 
