@@ -458,14 +458,14 @@ std::string_view word_of(ChangeClass c) {
 
 ChangeClass ContractDiff::overall() const {
   ChangeClass most = ChangeClass::kInformational;
-  for (const Change& c : changes) most = std::max(most, c.change_class);
+  for (const Change& c : changes) most = std::max(most, c.kind);
   return most;
 }
 
 Json ContractDiff::to_json() const {
   Json list = Json::array();
   for (const Change& c : changes) {
-    Json item = Json::object({{"path", c.path}, {"class", word_of(c.change_class)}});
+    Json item = Json::object({{"path", c.path}, {"class", word_of(c.kind)}});
     if (!c.before.empty()) item.set("before", c.before);
     if (!c.after.empty()) item.set("after", c.after);
     item.set("reason", c.reason);
@@ -487,7 +487,7 @@ Result<void> check_version_step(const Contract& before, const Contract& after, c
   if (!diff.breaking() || after.major() > before.major()) return {};
   std::string list;
   for (const Change& c : diff.changes)
-    if (c.change_class == ChangeClass::kBreaking)
+    if (c.kind == ChangeClass::kBreaking)
       list += fmt::format("{}{}: {} ({} -> {})", list.empty() ? "" : "; ", c.path, c.reason,
                           c.before.empty() ? "nothing" : c.before, c.after.empty() ? "nothing" : c.after);
   return Error(

@@ -16,7 +16,7 @@ std::string_view word_of(ChangeClass c);  ///< "informational", "compatible", "b
 
 struct Change {
   std::string path;  ///< "hourly.origin.required", "hourly.key", "hourly.rules.day-size"
-  ChangeClass change_class = ChangeClass::kInformational;
+  ChangeClass kind = ChangeClass::kInformational;
   std::string before;  ///< empty when it was not there
   std::string after;   ///< empty when it is not there any more
   std::string reason;  ///< why it is of that class
@@ -25,6 +25,8 @@ struct Change {
 struct ContractDiff {
   std::vector<Change> changes;  ///< in the order of the old contract, then what is new
 
+  auto begin() const { return changes.begin(); }
+  auto end() const { return changes.end(); }
   ChangeClass overall() const;
   bool breaking() const { return overall() == ChangeClass::kBreaking; }
   /// {class, needs: "major"|"minor"|"patch"|"none", changes: [{path, class, before, after, reason}]}

@@ -106,7 +106,7 @@ TEST(ContractDiff, ClassDependsOnTheSide) {
       const ContractDiff d = diff_contracts(c.before, c.after, side);
       const auto at = std::ranges::find(d.changes, c.path, &Change::path);
       ASSERT_NE(at, d.changes.end()) << c.name << " " << d.to_json().dump();
-      EXPECT_EQ(word_of(at->change_class), word_of(side == Side::kPromise ? c.promise : c.expectation))
+      EXPECT_EQ(word_of(at->kind), word_of(side == Side::kPromise ? c.promise : c.expectation))
           << c.name << (side == Side::kPromise ? " promise" : " expectation");
     }
   }

@@ -7,6 +7,7 @@
 
 #include <fmt/core.h>
 
+#include "quality/contract_diff.h"
 #include "quality/engine.h"
 #include "quality/testing/parquet.h"
 
@@ -22,6 +23,39 @@ std::string example(const std::string& path) {
   for (const char* root : {"examples/flights/mesh/", "../examples/flights/mesh/"})
     if (auto text = base::system_disk().read_all(root + path)) return *text;
   return "";
+}
+
+// Goal: the example's contracts are read without an error.
+TEST(ExampleContracts, AreAllRead) {
+  if (example("weather/contracts/hourly.odcs.yaml").empty())
+    GTEST_SKIP() << "run this from the source or the build folder";
+  for (const char* path :
+       {"airlines/contracts/airlines", "airports/contracts/airports", "planes/contracts/planes",
+        "flights/contracts/flights", "weather/contracts/hourly", "weather/contracts/hourly@2",
+        "analytics/contracts/delays", "analytics/contracts/stage_clean_flights",
+        "analytics/contracts/stage_carrier_report", "analytics/contracts/stage_flights_weather",
+        "analytics/expectations/flights", "analytics/expectations/weather", "analytics/expectations/planes",
+        "analytics/expectations/airports", "analytics/expectations/airlines"}) {
+    const std::string file = fmt::format("{}.odcs.yaml", path);
+    const auto c = parse_contract(file, example(file));
+    EXPECT_TRUE(c) << c.error().text();
+    if (c)
+      for (const std::string& w : c->warnings) std::cout << w << "\n";
+  }
+}
+
+// Goal: the new major of the weather port, keyed on the hour in UTC, is a breaking change of the old one.
+TEST(ExampleContracts, WeatherKeyedOnTheUtcHourBreaksTheOldKey) {
+  if (example("weather/contracts/hourly.odcs.yaml").empty())
+    GTEST_SKIP() << "run this from the source or the build folder";
+  const auto one = parse_contract("1", example("weather/contracts/hourly.odcs.yaml"));
+  const auto two = parse_contract("2", example("weather/contracts/hourly@2.odcs.yaml"));
+  ASSERT_TRUE(one);
+  ASSERT_TRUE(two);
+  const ContractDiff d = diff_contracts(*one, *two);
+  EXPECT_TRUE(d.breaking()) << d.to_json().dump_pretty();
+  EXPECT_TRUE(check_version_step(*one, *two, d));
+  EXPECT_NE(std::ranges::find(d.changes, "hourly.key", &Change::path), d.changes.end());
 }
 
 class Flights : public ::testing::Test {

@@ -2,11 +2,13 @@
 #include <cstdio>
 #include <string_view>
 
+#include "quality/worker.h"
 #include "server/serve.h"
 
 int main(int argc, char** argv) {
   const std::string_view command = argc > 1 ? argv[1] : "";
   const std::vector<std::string> rest(argv + (argc > 1 ? 2 : 1), argv + argc);
+  if (command == "--check-worker") return tarn::quality::check_worker_main(tarn::quality::kWorkerChannel);
   if (command == "serve") return tarn::server::serve(rest);
   if (command == "config") return tarn::server::show_config(rest);
   std::fputs("tarn: this build has the commands serve and config\n", stderr);
