@@ -13,6 +13,7 @@ import os
 import pathlib
 import secrets
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,14 +23,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import client                                                                            # noqa: E402
 import faults                                                                            # noqa: E402
 import figures                                                                           # noqa: E402
-import history                                                                           # noqa: E402
 import host                                                                              # noqa: E402
 import report                                                                            # noqa: E402
 import source                                                                            # noqa: E402
 from story import PRODUCTS, product_id, words                                            # noqa: E402
 from trials import Trials                                                                # noqa: E402
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 COLOURS = {"x": "31", "+": "32", "w": "33", "!": "35", "": "0"}
 CRASH_DAY, ENVIRONMENT_DAY = "2013-11-15", "2013-11-01"
 
@@ -80,16 +81,16 @@ def archive():
 
 
 def make_files(folder, say):
-    """The source folder (history, sealed), the drops that come day by day, and the output history of analytics."""
+    """The source folder (history, sealed), the drops that come day by day; the output history of analytics is made beside them."""
     made = folder / "made"
     files = source.build(archive(), made)
     shutil.move(made / "history", folder / "source")
     (made / "history").symlink_to(folder / "source")
-    history.build(made, folder / "output")
-    shutil.move(folder / "output/out", folder / "source/out")
     host.seal(folder / "source")
     say("", f"{files} Parquet files of real flights and weather; source sealed")
-    return made
+    jobs = subprocess.Popen([sys.executable, str(HERE / "history.py"), "--source", str(made), "--out", str(folder / "output")],
+                            stdout=subprocess.DEVNULL)
+    return made, jobs
 
 
 def make_users(admin, say):
@@ -191,7 +192,7 @@ def main():
     as_user = host.unprivileged([tarn, sys.executable, pathlib.Path(__file__), client.HTTPFS, os.environ.get("TARN_DUCKDB_LIBRARY") or tarn])
     server = manager = None
     try:
-        made = make_files(folder, say)
+        made, output = make_files(folder, say)
         readonly = host.probe_write(as_user, folder / "source")
         if readonly is None:
             raise SystemExit("demo: the user of the server may write to the source folder; it must not")
@@ -212,7 +213,7 @@ def main():
             manager = host.Alertmanager(alertmanager, folder / "alertmanager", receiver, as_user)
         days = [str(d) for d in source.DAYS if d >= source.FIRST_DROP][:given.days]
         story = Trials(server, admin, make_users(admin, say), folder, made, as_user, tarn, days, not given.no_faults, say)
-        story.begin = started
+        story.begin, story.output = started, output
         story.extra["readonly_probe"] = {"folder": "source", "user": "nobody" if as_user else "the user of the demo", "answer": readonly}
         if not manager:
             story.missing.append("Alertmanager: the program is not installed")

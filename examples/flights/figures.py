@@ -75,7 +75,7 @@ def stored(story):
                 if ref == "main":
                     day = entry["path"].split("date=")[1][:10] if "date=" in entry["path"] else ""
                     dated.setdefault(repository, []).append((day, entry["size_bytes"]))
-                if str(story.source) not in entry["physical_address"]:
+                if str(story.folder / "source") not in entry["physical_address"] and str(story.folder / "output") not in entry["physical_address"]:
                     own[entry["checksum"], entry["size_bytes"]] = entry["size_bytes"]
     for file, size in story.uploaded.items():           # loads that a later one replaced are stored, too
         try:

@@ -19,7 +19,9 @@ def build(made, out, days=None):
     history, out = pathlib.Path(made).resolve() / "history", pathlib.Path(out).resolve()
     inputs = out / "inputs"
     for table in ("flights", "weather", "planes", "airlines"):
-        shutil.copytree(history / table, inputs / table, dirs_exist_ok=True)
+        shutil.copytree(history / table, inputs / table, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    for folder in [inputs, *inputs.rglob("date=*"), *inputs.iterdir()]:
+        folder.chmod(0o755)
     con = source.connect()
     corrections.airports(con, history, inputs)
     corrections.wind(con, history, inputs)
