@@ -52,7 +52,10 @@ class Layers(unittest.TestCase):
     def test_third_party_header_outside_its_room_fails(self):
         self.assert_one({"src/rest/a.cc": "#include <rocksdb/db.h>\n"}, "belongs to kv")
 
-    def test_third_party_header_in_a_header_fails(self):
+    def test_third_party_header_in_a_private_header_passes(self):
+        self.assertEqual(self.faults({"src/kv/detail/a.h": "#include <rocksdb/db.h>\n"}), [])
+
+    def test_third_party_header_in_a_public_header_fails(self):
         self.assert_one({"src/kv/a.h": "#include <rocksdb/db.h>\n"}, "compiled by everybody")
 
     def test_side_entrances_fail_and_name_the_cure(self):
