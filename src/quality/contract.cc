@@ -205,7 +205,10 @@ class Parser {
   Result<void> table_extensions(const Json& node, const std::string& place, Schema& out) {
     for (const Property& p : out.properties)
       if (p.partitioned && out.partition.empty()) out.partition = p.name;
-    for (const Json& item : node["customProperties"].items()) {
+    const Json& custom = node["customProperties"];
+    if (!custom.is_null() && !custom.is_array())
+      return wrong(place, "customProperties must be a list of {property, value}");
+    for (const Json& item : custom.items()) {
       const std::string& name = item["property"].as_string();
       const Json& value = item["value"];
       if (name == "meshPartition") {
@@ -263,6 +266,9 @@ class Parser {
     out.options = node["logicalTypeOptions"];
     if (auto checked = check_options(out, at, contract_.warnings); !checked)
       return wrong(at, checked.error().message());
+    for (const Json& item : node["customProperties"].items())
+      if (item["property"].as_string().starts_with("mesh"))
+        return wrong(at, fmt::format("unknown extension '{}' of a column; known: none", item["property"].as_string()));
     warn_unknown(node, at, kColumnKeys);
     schema.properties.push_back(std::move(out));
     return {};

@@ -117,6 +117,15 @@ TEST(Contract, UnknownInformationalKeysAreWarnings) {
   EXPECT_EQ(c->warnings.size(), 2U);
 }
 
+TEST(Contract, UnknownExtensionsAreErrors) {
+  expect_names(rule_error("{id: r, metric: rowCount, mustBe: 0, customProperties: [{property: meshBase, value: 1}]}"),
+               {"meshBase", "meshBaseline"});
+  expect_names(error_of(document("      - {name: a, customProperties: [{property: meshKey, value: 1}]}\n", "")),
+               {"meshKey"});
+  expect_names(error_of(document(kColumns, "") + "    customProperties: [{property: meshPart, value: date}]\n"),
+               {"meshPart", "meshPartition"});
+}
+
 TEST(Contract, BaselineIsReadAndChecked) {
   const std::string start =
       "{id: r, metric: rowCount, mustBeGreaterThan: 0, customProperties: [{property: meshBaseline, value: ";

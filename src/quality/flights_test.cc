@@ -257,5 +257,82 @@ TEST_F(Flights, ProfileTellsTheNullsOfTheYear) {
   EXPECT_EQ(nulls("tailnum"), 2512);
 }
 
+struct Fault {
+  const char* name;
+  const char* query;  ///< over table d, the right load of the day
+  const char* check;  ///< what must find it
+};
+
+// Goal: each injected fault is found by the check that is meant for it, with the values that name it.
+TEST_F(Flights, InjectedFaultsAreFoundByTheProducersContract) {
+  const Contract c = contract("flights/contracts/flights.odcs.yaml");
+  const Fault faults[] = {
+      {"schema drift", "SELECT * REPLACE (CAST(flight AS VARCHAR) AS flight) FROM d", "schema.flight.type"},
+      {"column renamed", "SELECT * RENAME (dest AS destination) FROM d", "schema.dest.type"},
+      {"null spike", "SELECT * REPLACE (CASE WHEN flight % 3 = 0 THEN NULL ELSE air_time END AS air_time) FROM d",
+       "air-time-of-arrived"},
+      {"required null", "SELECT * REPLACE (CASE WHEN flight % 9 = 0 THEN NULL ELSE origin END AS origin) FROM d",
+       "schema.origin.required"},
+      {"truncated load", "SELECT * FROM d LIMIT 40", "day-size"},
+      {"duplicates", "SELECT * FROM d UNION ALL (SELECT * FROM d LIMIT 29)", "flights-key"},
+      {"kilometres", "SELECT * REPLACE (CAST(distance * 1.609344 AS INTEGER) AS distance) FROM d", "ground-speed"},
+      {"impossible value",
+       "SELECT * REPLACE (CASE WHEN flight = (SELECT min(flight) FROM d) THEN 77 ELSE hour END AS hour) FROM d",
+       "schema.hour.range"},
+  };
+  const auto right = days("flights", 280, 281);
+  const auto baseline = days("flights", 252, 280);
+  EXPECT_TRUE(run(c, right, baseline).passed);
+  testing::duck().run(fmt::format("CREATE OR REPLACE TABLE d AS FROM read_parquet('{}', hive_partitioning = false)",
+                                  right[0].checksum));
+  for (const Fault& fault : faults) {
+    const Report r = run(c, {testing::parquet(right[0].path, fault.query)}, baseline);
+    const Finding* f = r.find(fault.check);
+    ASSERT_TRUE(f) << fault.name;
+    EXPECT_EQ(f->result, "failed") << fault.name << " " << r.to_json().dump_pretty();
+    EXPECT_FALSE(r.passed);
+    std::cout << fmt::format("  {}: {} expected {}, observed {}\n", fault.name, f->check, f->expected,
+                             f->observed_text);
+  }
+  const Report twice = run(c, {testing::parquet(right[0].path, faults[5].query)}, baseline);
+  EXPECT_EQ(twice.find("flights-key")->failing_rows, 29);
+}
+
+TEST_F(Flights, ConsumerAloneFindsTheUnknownCategoryAndTheOrphan) {
+  const Contract producer = contract("flights/contracts/flights.odcs.yaml");
+  const Contract consumer = contract("analytics/expectations/flights.odcs.yaml");
+  const auto right = days("flights", 281, 282);
+  testing::duck().run(fmt::format("CREATE OR REPLACE TABLE d AS FROM read_parquet('{}', hive_partitioning = false)",
+                                  right[0].checksum));
+  testing::duck().run(fmt::format("CREATE OR REPLACE TABLE a AS SELECT faa FROM read_parquet('{}')",
+                                  whole("airports").objects[0].checksum));
+  Table airports{
+      "airports",
+      {testing::parquet("a.parquet", "SELECT faa FROM a UNION ALL SELECT unnest(['SJU', 'BQN', 'STT', 'PSE'])")}};
+  const auto both = [&](const char* query, const char* check) {
+    const ObjectBytes load = testing::parquet(right[0].path, query);
+    EXPECT_TRUE(run(producer, {load}, days("flights", 253, 281)).passed) << query;
+    const Report r = run(consumer, {load}, {}, {airports, whole("planes")});
+    EXPECT_EQ(r.find(check)->result, "failed") << r.to_json().dump_pretty();
+  };
+  EXPECT_TRUE(run(consumer, right, {}, {airports, whole("planes")}).passed);
+  both("SELECT * REPLACE (CASE WHEN flight % 50 = 0 THEN 'ZZ' ELSE carrier END AS carrier) FROM d", "carrier-known");
+  both("SELECT * REPLACE (CASE WHEN flight % 50 = 0 THEN 'QQQ' ELSE dest END AS dest) FROM d", "dest-in-airports");
+}
+
+// Goal: a large tree as reference does not make a day slow.
+TEST_F(Flights, WeatherIsTestedAgainstTheFlightsOfTheDay) {
+  const Contract c = contract("analytics/expectations/weather.odcs.yaml");
+  Table flights{"flights", days("flights", 300, 301)};
+  const Report whole_day = run(c, days("weather", 300, 301), {}, {flights});
+  EXPECT_TRUE(whole_day.passed) << whole_day.to_json().dump_pretty();
+  const Report not_yet = run(c, days("weather", 300, 301), {}, {{"flights", {}}});
+  EXPECT_TRUE(not_yet.passed);
+  EXPECT_EQ(not_yet.find("flight-hours-covered")->result, "skipped");
+  const Report all = run(c, days("weather", 300, 301), {}, {{"flights", days("flights", 0, 301)}});
+  std::cout << fmt::format("one day of weather against 301 days of flights: {} ms\n", all.duration_ms);
+  EXPECT_TRUE(all.passed);
+}
+
 }  // namespace
 }  // namespace tarn::quality

@@ -234,7 +234,16 @@ Result<std::vector<std::string>> WorkerHandle::grant(const std::vector<const Obj
 Result<Rows> WorkerHandle::query(const Context& ctx, const std::string& sql, bool user, int64_t rows_max) {
   const Json request = Json::object({{"op", "query"}, {"sql", sql}, {"rows", rows_max}, {"user", user}});
   TRY_LET(const Json answer, ask(ctx, request.dump(), {}, options_.check_ms_max));
-  if (answer.has("error")) return Error(Code::kInvalid, "query", answer["error"].as_string());
+  if (answer.has("error")) {
+    const std::string& text = answer["error"].as_string();
+    // After such an error the engine answers nothing any more, or cannot be trusted to.
+    if (text.starts_with("FATAL Error") || text.starts_with("INTERNAL Error") ||
+        text.find("database has been invalidated") != std::string::npos) {
+      kill();
+      return died(text.substr(0, text.find('\n')));
+    }
+    return Error(Code::kInvalid, "query", text);
+  }
   Rows out;
   for (const Json& name : answer["columns"].items()) out.columns.push_back(name.as_string());
   for (const Json& row : answer["rows"].items()) out.rows.push_back(row.items());
