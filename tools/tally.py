@@ -18,6 +18,8 @@ import time
 import unittest
 import xml.etree.ElementTree as ElementTree
 
+PYTEST_SECONDS_MAX = 2400
+
 
 def record(results, group, passed, failed, skipped=0, failures=()):
     results.mkdir(parents=True, exist_ok=True)
@@ -86,7 +88,11 @@ def run_ctest(results, build, jobs, rooms, output=None):
 def run_pytest(results, paths):
     junit = results / "pytest.xml"
     results.mkdir(parents=True, exist_ok=True)
-    code = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={junit}", *paths]).returncode
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=600", f"--junitxml={junit}", *paths]
+    try:
+        code = subprocess.run(command, timeout=PYTEST_SECONDS_MAX).returncode
+    except subprocess.TimeoutExpired:
+        code = f"no answer within {PYTEST_SECONDS_MAX} s"
     passed = failed = skipped = 0
     failures = []
     if junit.exists():
