@@ -372,7 +372,8 @@ rocksdb::Options tuning(const RocksOptions& options, rocksdb::Env* environment) 
   out.stats_dump_period_sec = 0;
   out.paranoid_checks = true;
   // A WAL that ends in a torn record was never acknowledged to its end; damage before that is an error.
-  out.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  out.wal_recovery_mode = options.cut_damaged_log ? rocksdb::WALRecoveryMode::kPointInTimeRecovery
+                                                  : rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(options.cache_bytes);
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10, false));
@@ -414,6 +415,11 @@ Result<std::unique_ptr<Store>> open_rocks_store(const std::string& path, const R
   const auto status = rocksdb::DB::Open(tuning(options, environment.get()), path, &raw);
   if (status.IsBusy())
     return Error(Code::kBusy, "store", fmt::format("{} is open in another process: stop it first", path));
+  if (status.IsCorruption() && !options.cut_damaged_log)
+    return Error(Code::kCorrupt, "store",
+                 fmt::format("{} is damaged ({}): restore it, or, if the machine has just lost its power, start once "
+                             "with kv.cut_damaged_log",
+                             path, status.ToString()));
   if (!status.ok()) return from_status(status, fmt::format("opening {}", path));
   const std::shared_ptr<rocksdb::DB> db(raw, [environment](rocksdb::DB* open) { delete open; });
   TRY_LET(const Sequence last, read_head(*db));

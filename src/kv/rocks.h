@@ -18,6 +18,10 @@ struct RocksOptions {
   uint64_t reserve_bytes = 64ULL << 20;
   /// Off only for throw-away data: acknowledged batches may then be lost with the machine's power.
   bool sync = true;
+  /// Cuts the write-ahead log at its first damaged record instead of answering kCorrupt. For one start after a power
+  /// failure on a file system that reorders appended blocks; what was acknowledged is before that record then. After
+  /// bit rot it would lose acknowledged rows.
+  bool cut_damaged_log = false;
 };
 
 /// Opens or creates the store in the folder.

@@ -81,13 +81,13 @@ class RocksStoreOnSimulatedDisk : public ::testing::Test {
 // Goal: every acknowledged row survives losing all that was not synced, wherever the power fails; flushes included.
 TEST_F(RocksStoreOnSimulatedDisk, AcknowledgedRowsSurviveAPowerFailureAtAnyPoint) {
   size_t rows = 0;
-  for (int64_t stop = 1; stop < 400; stop += stop < 100 ? 7 : 23) {
+  for (int64_t stop = 1; stop < 300; stop += stop < 100 ? 9 : 37) {
     Disk disk;
     auto store = open(disk);
     ASSERT_TRUE(store);
     const auto acknowledged = write_until_dead(*store, disk, stop);
     store.reset();
-    disk.crash(stop % 2 ? Disk::Loss::kTorn : Disk::Loss::kAll, static_cast<uint64_t>(stop));
+    disk.crash(stop % 2 ? Disk::Loss::kPrefix : Disk::Loss::kAll, static_cast<uint64_t>(stop));
     store = open(disk);
     ASSERT_TRUE(store) << "stopped after " << stop;
     const Sequence last = (*store->view({}))->sequence();
@@ -100,7 +100,27 @@ TEST_F(RocksStoreOnSimulatedDisk, AcknowledgedRowsSurviveAPowerFailureAtAnyPoint
     EXPECT_GT(*store->apply({}, Batch().put("more", "x")), last);
     rows += acknowledged.size();
   }
-  EXPECT_GT(rows, 500u);
+  EXPECT_GT(rows, 300u);
+}
+
+// Goal: a log whose unsynced end was torn into pieces is told as damage, and opens with all acknowledged rows when its
+// owner says that the power failed.
+TEST_F(RocksStoreOnSimulatedDisk, ALogTornIntoPiecesOpensWhenItsOwnerSaysSo) {
+  for (int64_t stop = 20; stop < 60; stop += 3) {
+    Disk disk;
+    auto store = open(disk);
+    const auto acknowledged = write_until_dead(*store, disk, stop);
+    store.reset();
+    disk.crash(Disk::Loss::kTorn, static_cast<uint64_t>(stop));
+    auto careful = open_rocks_store("/kv", {.disk = &disk, .reserve_bytes = 0});
+    if (!careful) {
+      EXPECT_EQ(careful.error().code(), Code::kCorrupt);
+      EXPECT_NE(careful.error().message().find("cut_damaged_log"), std::string::npos);
+      careful = open_rocks_store("/kv", {.disk = &disk, .reserve_bytes = 0, .cut_damaged_log = true});
+    }
+    ASSERT_TRUE(careful) << careful.error().text();
+    for (const auto& [key, version] : acknowledged) ASSERT_TRUE(*(*careful)->get({}, key)) << key;
+  }
 }
 
 // Goal: the harness sees loss when the store does not sync; else the test above proves nothing.

@@ -26,8 +26,9 @@ class SimulatedDisk final : public Disk {
  public:
   /// How much of what was not synced survives a crash.
   enum class Loss {
-    kAll,  ///< nothing unsynced survives
-    kTorn  ///< each unsynced 512-byte sector and each unsynced name survives with probability 1/2
+    kAll,     ///< nothing unsynced survives
+    kPrefix,  ///< unsynced appends survive up to some length, names with probability 1/2: an ordered file system
+    kTorn     ///< each unsynced 512-byte sector and each unsynced name survives with probability 1/2
   };
 
   /// Asked before every operation; an Error makes it fail (an append then writes nothing).
@@ -56,13 +57,13 @@ class SimulatedDisk final : public Disk {
     for (auto it = names_.begin(); it != names_.end();) {
       const auto durable = durable_names_.find(it->first);
       const bool same = durable != durable_names_.end() && durable->second == it->second;
-      it = same || (loss == Loss::kTorn && random.u64() % 2) ? std::next(it) : names_.erase(it);
+      it = same || (loss != Loss::kAll && random.u64() % 2) ? std::next(it) : names_.erase(it);
     }
     for (const auto& [path, node] : durable_names_)
       if (!names_.contains(path) && (loss == Loss::kAll || random.u64() % 2)) names_[path] = node;
     durable_names_ = names_;
     for (auto& [path, node] : names_) {
-      if (loss == Loss::kTorn) tear(*node, random);
+      if (loss != Loss::kAll) tear(*node, loss, random);
       node->bytes = node->durable;
     }
     ++generation_;
@@ -275,7 +276,7 @@ class SimulatedDisk final : public Disk {
     return total;
   }
   /// Lets some sectors of the unsynced bytes reach the platter.
-  static void tear(Node& node, SeededRandom& random) {
+  static void tear(Node& node, Loss loss, SeededRandom& random) {
     constexpr size_t kSector = 512;
     if (node.bytes == node.durable) return;
     std::string out = node.durable;
@@ -284,7 +285,7 @@ class SimulatedDisk final : public Disk {
     const size_t most = std::max(node.bytes.size(), node.durable.size());
     out.resize(least + (most > least ? random.u64() % (most - least + 1) : 0));
     for (size_t at = 0; at < out.size(); at += kSector) {
-      if (at >= node.bytes.size() || random.u64() % 2 == 0) continue;
+      if (at >= node.bytes.size() || (loss == Loss::kTorn && random.u64() % 2 == 0)) continue;
       const size_t count = std::min({kSector, out.size() - at, node.bytes.size() - at});
       out.replace(at, count, node.bytes, at, count);
     }
