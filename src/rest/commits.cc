@@ -10,8 +10,7 @@ namespace {
 struct Picked {
   std::string ref;
   int parent = 0;
-  versioning::CommitSpec commit;  ///< message and metadata are the overrides
-  bool has_message = false, has_metadata = false;
+  versioning::CommitSpec commit;  ///< an empty message becomes what the engine says
 };
 
 /// What revert and cherry-pick ask for.
@@ -33,8 +32,6 @@ Result<Picked> read_pick(const Call& call, bool parent_required) {
     TRY(need_object(overrides));
     TRY_LET(out.commit.message, optional_string(overrides, "message"));
     TRY_LET(out.commit.metadata, metadata_of(overrides));
-    out.has_message = !out.commit.message.empty();
-    out.has_metadata = overrides.has("metadata");
   }
   return out;
 }
@@ -109,8 +106,7 @@ Answer log_commits(Call& call) {
 
 // POST …/branches/{branch}/revert — operation revertBranch. 204; 400 dirty or no changes; 403; 404; 409 conflict.
 Answer revert_branch(Call& call) {
-  TRY_LET(Picked in, read_pick(call, true));
-  if (!in.has_message) in.commit.message = fmt::format("Revert {}", in.ref);
+  TRY_LET(const Picked in, read_pick(call, true));
   TRY_LET(const auto repository, call.repository());
   TRY_LET(const auto result,
           call.engine().revert(call.ctx, repository, call.path("branch"), in.ref, in.parent, in.commit));
@@ -120,15 +116,10 @@ Answer revert_branch(Call& call) {
 
 // POST …/branches/{branch}/cherry-pick — operation cherryPick. 201; 400; 403; 404; 409 conflict.
 Answer cherry_pick(Call& call) {
-  TRY_LET(Picked in, read_pick(call, false));
+  TRY_LET(const Picked in, read_pick(call, false));
   TRY_LET(const auto repository, call.repository());
-  TRY_LET(const auto source, call.engine().resolve(call.ctx, repository, in.ref));
-  if (!in.has_message) in.commit.message = source.commit.message;
-  if (!in.has_metadata) in.commit.metadata = source.commit.metadata;
-  in.commit.metadata["cherry-pick-origin"] = source.commit.id.hex();
-  in.commit.metadata["cherry-pick-committer"] = source.commit.committer;
-  TRY_LET(const auto result, call.engine().cherry_pick(call.ctx, repository, call.path("branch"),
-                                                       source.commit.id.hex(), in.parent, in.commit));
+  TRY_LET(const auto result,
+          call.engine().cherry_pick(call.ctx, repository, call.path("branch"), in.ref, in.parent, in.commit));
   if (!result.landed) return conflict("the picked commit meets other changes", result.conflicts);
   return created(to_json(*result.landed));
 }

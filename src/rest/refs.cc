@@ -69,7 +69,6 @@ Answer merge_into_branch(Call& call) {
   TRY_LET(spec.squash, optional_bool(body, "squash_merge", false));
   TRY_LET(const bool force, optional_bool(body, "force", false));
   spec.commit.allow_empty = spec.commit.allow_empty || force;
-  spec.commit.metadata[".lakefs.merge.strategy"] = strategy.empty() ? "default" : strategy;
   const std::string& source = call.path("sourceRef");
   TRY(call.allow(auth::Action::kReadCommit, {.repository = call.path("repository"), .ref = source}));
   TRY_LET(const auto repository, call.repository());

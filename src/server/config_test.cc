@@ -1,0 +1,101 @@
+// Goal: settings win in their order and wrong ones name the cure; a request goes to the interface it means.
+// The start itself is shown by tests/system.
+#include "server/config.h"
+
+#include <gtest/gtest.h>
+
+#include "server/data_folder.h"
+#include "server/dispatch.h"
+
+namespace tarn::server {
+namespace {
+
+Result<Config> load(std::vector<std::string> arguments, Config::Environment environment = {}) {
+  arguments.insert(arguments.begin(), {"--data", "/nonexistent"});
+  return Config::load(base::system_disk(), arguments, environment);
+}
+
+TEST(Settings, FlagsWinOverVariablesOverDefaults) {
+  const auto config = load({"--listen=127.0.0.1:9"}, {{"TARN_LISTEN", "127.0.0.1:8"}, {"TARN_LOG_LEVEL", "debug"}});
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->text("listen"), "127.0.0.1:9");
+  EXPECT_EQ(config->at("listen").origin, Origin::kFlag);
+  EXPECT_EQ(config->text("log.level"), "debug");
+  EXPECT_EQ(config->at("log.level").origin, Origin::kEnvironment);
+  EXPECT_EQ(config->at("log.style").origin, Origin::kDefault);
+}
+
+TEST(Settings, ABoolFlagNeedsNoValue) {
+  EXPECT_TRUE(load({"--insecure-listen"})->flag("insecure_listen"));
+  EXPECT_FALSE(load({"--insecure-listen=false"})->flag("insecure_listen"));
+  EXPECT_FALSE(load({})->flag("insecure_listen"));
+  EXPECT_FALSE(load({"--insecure-listen=perhaps"}));
+}
+
+TEST(Settings, ListsAreCutAtCommas) {
+  EXPECT_EQ(load({"--import-local-roots", "/a,/b"})->list("import.local_roots"),
+            (std::vector<std::string>{"/a", "/b"}));
+  EXPECT_TRUE(load({})->list("import.local_roots").empty());
+}
+
+TEST(Settings, AnUnknownKeyNamesTheNearest) {
+  const auto config = load({}, {{"TARN_TASKS_THREAD", "2"}});
+  ASSERT_FALSE(config);
+  EXPECT_NE(config.error().message().find("TARN_TASKS_THREADS"), std::string::npos);
+}
+
+TEST(Settings, EveryDefaultFitsItsKind) {
+  const auto config = load({});
+  ASSERT_TRUE(config);
+  for (const auto& setting : settings()) {
+    if (setting.kind == Kind::kNumber) {
+      EXPECT_EQ(std::to_string(config->number(setting.key)), setting.standard);
+    }
+    if (setting.kind == Kind::kBool) {
+      EXPECT_TRUE(setting.standard == "true" || setting.standard == "false");
+    }
+  }
+}
+
+http::Request with(std::string_view name, std::string_view value) {
+  http::Request out;
+  out.headers.add(name, value);
+  return out;
+}
+
+TEST(Dispatch, SignedOrOnAnS3HostIsS3) {
+  const std::vector<std::string> domains = {"s3.localhost"};
+  EXPECT_FALSE(is_s3(with("Host", "localhost:8000"), domains));
+  EXPECT_FALSE(is_s3(with("Authorization", "Basic x"), domains));
+  EXPECT_TRUE(is_s3(with("Authorization", "AWS4-HMAC-SHA256 Credential=x"), domains));
+  EXPECT_TRUE(is_s3(with("Authorization", "AWS key:sig"), domains));
+  EXPECT_TRUE(is_s3(with("Host", "S3.localhost:8000"), domains));
+  EXPECT_TRUE(is_s3(with("Host", "flights.s3.localhost"), domains));
+  EXPECT_FALSE(is_s3(with("Host", "nots3.localhost"), domains));
+  http::Request presigned;
+  presigned.query = *http::parse_query("X-Amz-Credential=x");
+  EXPECT_TRUE(is_s3(presigned, domains));
+}
+
+TEST(Folder, IsMarkedOnceAndLocked) {
+  char name[] = "/tmp/tarn-folder-XXXXXX";
+  const std::string path = std::string(mkdtemp(name)) + "/data";
+  base::FakeClock clock;
+  base::SeededRandom random(1);
+  {
+    const auto first = open_data_folder(base::system_disk(), path, clock, random);
+    ASSERT_TRUE(first);
+    const auto second = open_data_folder(base::system_disk(), path, clock, random);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code(), Code::kBusy);
+    EXPECT_FALSE(first->installation_id.empty());
+  }
+  const auto text = *base::system_disk().read_all(path + "/TARN");
+  const auto again = open_data_folder(base::system_disk(), path, clock, random);
+  ASSERT_TRUE(again);
+  EXPECT_NE(text.find(again->installation_id), std::string::npos);
+  (void)base::system_disk().remove_all(name);
+}
+
+}  // namespace
+}  // namespace tarn::server
