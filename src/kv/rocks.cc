@@ -27,7 +27,7 @@ constexpr char kOwnSpace = '\x00';
 constexpr char kRowSpace = '\x01';
 constexpr char kAfterRows = '\x02';
 constexpr std::string_view kSequenceKey{"\x00sequence", 9};
-constexpr std::string_view kFormatKey{"\x00format", 7};
+constexpr std::string_view kFormatKey{"\0format", 7};  // not \x00f, which would be the one byte 0f
 constexpr std::string_view kFormat = "tarn-kv 1";
 constexpr size_t kGroupBatches = 512;
 constexpr size_t kGroupBytes = 8 << 20;
