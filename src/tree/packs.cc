@@ -57,11 +57,8 @@ class StoredPacks final : public Packs, public detail::PackHome, public std::ena
     std::vector<PackedCommit> commits;
     for (const Slot& slot : tail->commits) {
       TRY_LET(const Frame frame, read_frame(ctx, pack_id, slot.offset, slot.length));
-      TRY(detail::expect_kind(frame.body, detail::Kind::kCommit));
-      constexpr size_t kHead = detail::kHeaderSize + 32;
-      if (frame.body.size() < kHead || frame.body.substr(detail::kHeaderSize, 32) != slot.id)
-        return detail::corrupt("pack", "a commit record belongs to another commit, in pack " + pack_id);
-      commits.push_back({slot.id, frame.body.substr(kHead)});
+      TRY_LET(const std::string_view record, detail::commit_record(frame.body, slot.id));
+      commits.push_back({slot.id, std::string(record)});
     }
     return commits;
   }
@@ -83,6 +80,12 @@ class StoredPacks final : public Packs, public detail::PackHome, public std::ena
     if (slot == nullptr) return true;
     TRY_LET(const Frame frame, read_frame(ctx, pack_id, slot->offset, slot->length));
     return detail::filter_may_contain(frame.body, commit_id32, path);
+  }
+
+  Result<void> check_pack(const Context& ctx, const std::string& pack_id) override {
+    if (!detail::is_pack_id(pack_id)) return Error(Code::kNotFound, "pack", "there is no pack of such a name");
+    TRY_LET(const std::string bytes, store_.read(ctx, name_of(pack_id), 0, std::nullopt));
+    return detail::check_pack(bytes, pack_id);
   }
 
   // PackHome

@@ -118,6 +118,9 @@ class Packs {
   /// false is certain. Cost: one small read. Errors: as change_set().
   virtual Result<bool> may_have_changed(const Context& ctx, const std::string& pack_id, std::string_view commit_id32,
                                         std::string_view path) = 0;
+  /// Reads a whole pack and checks every byte: frames, checksums, ids, index. For fsck.
+  /// Errors: kNotFound, kCorrupt, kUnsupported, kUnavailable. Memory: the pack.
+  virtual Result<void> check_pack(const Context& ctx, const std::string& pack_id) = 0;
 };
 
 /// Walks a map in key order. An error is never the end.

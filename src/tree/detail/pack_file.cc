@@ -1,7 +1,11 @@
 #include "tree/detail/pack_file.h"
 
+#include <algorithm>
+
 #include "base/hash.h"
+#include "tree/detail/change_set.h"
 #include "tree/detail/frame.h"
+#include "tree/detail/node.h"
 
 namespace tarn::tree::detail {
 namespace {
@@ -100,12 +104,51 @@ Result<Closing> parse_closing(std::string_view bytes, uint64_t pack_size) {
   return closing;
 }
 
-Result<void> check_opening(std::string_view bytes) {
-  if (bytes.size() < kOpeningSize || !bytes.starts_with(kOpeningMagic))
+Result<std::string_view> commit_record(std::string_view body, std::string_view commit_id32) {
+  constexpr size_t kHead = kHeaderSize + 32;
+  TRY(expect_kind(body, Kind::kCommit));
+  if (body.size() < kHead || body.substr(kHeaderSize, 32) != commit_id32)
+    return corrupt("pack", "a commit record belongs to another commit");
+  return body.substr(kHead);
+}
+
+Result<void> check_pack(std::string_view bytes, std::string_view pack_id) {
+  if (bytes.size() < kOpeningSize + kClosingSize || !bytes.starts_with(kOpeningMagic))
     return corrupt("pack", "its opening is missing");
   if (bytes[8] != static_cast<char>(kPackVersion))
     return unsupported("pack", "pack version", static_cast<uint8_t>(bytes[8]));
   if (bytes.substr(0, kOpeningSize) != opening()) return corrupt("pack", "its opening is damaged");
+  TRY_LET(const Closing closing, parse_closing(bytes.substr(bytes.size() - kClosingSize), bytes.size()));
+  TRY_LET(const Frame tail_frame, open_frame(bytes.substr(closing.tail_offset, closing.tail_length)));
+  TRY_LET(const Tail tail, parse_tail(tail_frame.body));
+  if (tail.pack_id != pack_id) return corrupt("pack", "it holds the bytes of pack " + tail.pack_id);
+
+  struct Part {
+    const Slot* slot;
+    const std::vector<Slot>* list;
+  };
+  std::vector<Part> parts;
+  for (const auto* list : {&tail.nodes, &tail.commits, &tail.change_sets, &tail.filters})
+    for (const Slot& slot : *list) parts.push_back({&slot, list});
+  std::sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) { return a.slot->offset < b.slot->offset; });
+  uint64_t at = kOpeningSize;
+  for (const auto& [slot, list] : parts) {
+    if (slot->offset != at || slot->length > closing.tail_offset - at)
+      return corrupt("pack", "its tail index leaves a gap at byte " + std::to_string(at));
+    at += slot->length;
+    TRY_LET(Frame frame, open_frame(bytes.substr(slot->offset, slot->length)));
+    if (list == &tail.nodes) {
+      if (base::sha256(frame.body).bytes() != slot->id) return corrupt("pack", "a node's bytes do not give its id");
+      TRY(Node::make(std::move(frame.body), std::move(frame.hints)));
+    } else if (list == &tail.commits) {
+      TRY(commit_record(frame.body, slot->id));
+    } else if (list == &tail.change_sets) {
+      TRY(decode_change_set(frame.body, slot->id));
+    } else {
+      TRY(filter_may_contain(frame.body, slot->id, {}));
+    }
+  }
+  if (at != closing.tail_offset) return corrupt("pack", "its tail index leaves a gap at byte " + std::to_string(at));
   return {};
 }
 

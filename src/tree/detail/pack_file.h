@@ -38,8 +38,10 @@ struct Closing {
 };
 /// @param bytes  the last kClosingSize bytes of a pack of `pack_size` bytes.
 Result<Closing> parse_closing(std::string_view bytes, uint64_t pack_size);
-/// Errors: kCorrupt, kUnsupported. Read by checks only.
-Result<void> check_opening(std::string_view bytes);
+/// The record in the body of a commit record's frame. Errors: kCorrupt (also when it belongs to another commit).
+Result<std::string_view> commit_record(std::string_view body, std::string_view commit_id32);
+/// Checks every byte of a pack. Errors: kCorrupt, kUnsupported.
+Result<void> check_pack(std::string_view bytes, std::string_view pack_id);
 
 /// Whether a text can be a pack's id: hints are not covered by a hash and must not name other objects.
 bool is_pack_id(std::string_view text);

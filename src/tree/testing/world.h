@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "block/memory.h"
 #include "tree/tree.h"
@@ -65,7 +66,8 @@ inline Parameters small_nodes(uint64_t seed = 7) { return {seed, 2, 8, 16, 2, 8,
 
 class World {
  public:
-  explicit World(uint64_t seed, size_t cache_bytes = 64 << 20) : random(seed), cache(make_node_cache(cache_bytes)) {
+  explicit World(uint64_t seed) : random(seed) {
+    base::configure_log(base::Level::kError, base::LogStyle::kText);
     reopen();
   }
   void reopen() { packs = Packs::open(store, "repo/", cache = make_node_cache(64 << 20), clock, ids); }
