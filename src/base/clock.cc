@@ -5,6 +5,8 @@
 
 #include <fmt/core.h>
 
+#include "base/run_token.h"
+
 namespace tarn::base {
 namespace {
 
@@ -18,7 +20,10 @@ class SystemClock final : public Clock {
     return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
         .count();
   }
-  void sleep_ms(int64_t duration_ms) override { std::this_thread::sleep_for(std::chrono::milliseconds(duration_ms)); }
+  void sleep_ms(int64_t duration_ms) override {
+    RunToken::Pause pause;
+    std::this_thread::sleep_for(std::chrono::milliseconds(duration_ms));
+  }
 };
 
 struct Parts {

@@ -16,6 +16,8 @@
 
 #include <fmt/core.h>
 
+#include "base/run_token.h"
+
 namespace tarn::base {
 namespace {
 
@@ -65,6 +67,7 @@ class SystemFile final : public File {
     return {};
   }
   Result<void> sync() override {
+    RunToken::Pause pause;
     if (::fdatasync(fd_) != 0) return io_error(errno, "syncing", path_);
     return {};
   }
@@ -153,6 +156,7 @@ class SystemDisk final : public Disk {
   Result<void> sync_directory(const std::string& path) override {
     const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return io_error(errno, "opening folder", path);
+    RunToken::Pause pause;
     const int rc = ::fsync(fd);
     const int number = errno;
     ::close(fd);

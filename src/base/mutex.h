@@ -6,6 +6,8 @@
 #include <mutex>
 #include <thread>
 
+#include "base/run_token.h"
+
 namespace tarn::base {
 
 class Mutex {
@@ -43,11 +45,14 @@ class [[nodiscard]] Lock {
   bool held_;
 };
 
+/// Who waits gives its run token back meanwhile.
 class Condition {
  public:
   /// Waits until notified or `predicate()`; the lock is held before and after.
   template <class Predicate>
   void wait(Lock& lock, Predicate predicate) {
+    if (predicate()) return;
+    RunToken::Pause pause;
     std::unique_lock<std::mutex> inner(lock.mutex_.mutex_, std::adopt_lock);
     condition_.wait(inner, predicate);
     inner.release();
@@ -55,6 +60,8 @@ class Condition {
   /// @return false when `timeout` passed and the predicate is still false.
   template <class Predicate>
   bool wait_for(Lock& lock, std::chrono::nanoseconds timeout, Predicate predicate) {
+    if (predicate()) return true;
+    RunToken::Pause pause;
     std::unique_lock<std::mutex> inner(lock.mutex_.mutex_, std::adopt_lock);
     const bool met = condition_.wait_for(inner, timeout, predicate);
     inner.release();

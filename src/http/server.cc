@@ -259,6 +259,7 @@ class Server::Impl {
                             : refusal_response({400, "the address holds a '%' without two hex digits after it"});
     out.keep_alive = keep_alive && body.worth_draining() && !edge_.draining();
     const auto written = detail::write_response(connection->stream, response, out);
+    answered_[std::clamp(response.status / 100, 1, 5)]->add();
     if (!written) {
       ctx.cancel();
       const bool theirs = written.error().code() == Code::kCancelled || written.error().code() == Code::kDeadline;
@@ -291,7 +292,15 @@ class Server::Impl {
     quiet_.notify_all();
   }
 
+  static std::array<base::Counter*, 6> answer_counters() {
+    std::array<base::Counter*, 6> counters{};
+    for (size_t i = 1; i < counters.size(); ++i)
+      counters[i] = &base::metrics().counter("tarn_http_answers_total", fmt::format("status=\"{}xx\"", i));
+    return counters;
+  }
+
   const Options options_;
+  const std::array<base::Counter*, 6> answered_ = answer_counters();  // by the status's first digit
   Handler handler_;
   std::atomic<size_t> in_flight_{0};
   std::atomic<uint64_t> total_{0};

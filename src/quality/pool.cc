@@ -11,6 +11,7 @@
 #include <fmt/core.h>
 
 #include "base/log.h"
+#include "base/run_token.h"
 #include "quality/worker.h"
 
 namespace tarn::quality {
@@ -88,6 +89,7 @@ Result<void> WorkerHandle::spawn() {
 Result<Json> WorkerHandle::ask(const Context& ctx, const std::string& text, const std::vector<int>& files,
                                int64_t limit_ms) {
   if (!alive()) return died("earlier");
+  base::RunToken::Pause pause;  // the child does the work
   const base::SteadyMs start = clock_.steady_ms();
   if (auto sent = send_message(channel_.get(), text, files); !sent) {
     kill();

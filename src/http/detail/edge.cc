@@ -182,7 +182,7 @@ void Edge::accept_some() {
 }
 
 void Edge::refuse_arrival(int descriptor) {
-  base::metrics().counter("http_connections_refused_total").add();
+  base::metrics().counter("tarn_http_connections_refused_total").add();
   if (!tls_) {
     const std::string text = calls_.refusal_text({503, "too many connections: retry in a moment"});
     static_cast<void>(!::send(descriptor, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
@@ -330,7 +330,7 @@ void Edge::read_heads(const Shared& connection) {
 }
 
 void Edge::refuse(const Shared& connection, const Refusal& refusal) {
-  base::metrics().counter("http_requests_refused_total", fmt::format("status=\"{}\"", refusal.status)).add();
+  base::metrics().counter("tarn_http_requests_refused_total", fmt::format("status=\"{}\"", refusal.status)).add();
   const auto sent = connection->stream.write_now(calls_.refusal_text(refusal));
   if (!sent) return drop(connection->descriptor);
   linger(connection);
