@@ -1,5 +1,5 @@
 // The example's contracts over the real flights of 2013: what the data is known to hold must be found, and no more.
-// Needs a folder made by examples/flights/source.py, named by TARN_FLIGHTS_DATA.
+// Needs TARN_DUCKDB_LIBRARY, and the data: TARN_FLIGHTS_ARCHIVE with TARN_PYTHON, or a folder in TARN_FLIGHTS_DATA.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,15 +14,35 @@
 namespace tarn::quality {
 namespace {
 
-std::string data_folder() {
-  const char* named = std::getenv("TARN_FLIGHTS_DATA");
-  return named ? named : "";
+/// The first of two places seen from the source folder and from the build folder.
+std::string near(const std::string& path) {
+  for (const char* root : {"", "../"})
+    if (base::system_disk().stat(root + path)) return root + path;
+  return "";
+}
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+/// The folder that the example's source.py makes, made once when an archive and a Python with DuckDB are named.
+const std::string& data_folder() {
+  static const std::string folder = [] {
+    std::string named = variable("TARN_FLIGHTS_DATA");
+    const std::string python = variable("TARN_PYTHON"), archive = variable("TARN_FLIGHTS_ARCHIVE");
+    const std::string script = near("examples/flights/source.py");
+    if (!named.empty() || python.empty() || archive.empty() || script.empty()) return named;
+    const std::string out = testing::scratch() + "/flights";
+    const std::string command = fmt::format("'{}' '{}' --archive '{}' --out '{}'", python, script, archive, out);
+    return std::system(command.c_str()) == 0 ? out : std::string();
+  }();
+  return folder;
 }
 
 std::string example(const std::string& path) {
-  for (const char* root : {"examples/flights/mesh/", "../examples/flights/mesh/"})
-    if (auto text = base::system_disk().read_all(root + path)) return *text;
-  return "";
+  auto text = base::system_disk().read_all(near("examples/flights/mesh/") + path);
+  return text ? *text : "";
 }
 
 // Goal: the example's contracts are read without an error.
@@ -72,7 +92,8 @@ class Flights : public ::testing::Test {
   void SetUp() override {
     if (testing::duckdb_library().empty()) GTEST_SKIP() << "no DuckDB library: set TARN_DUCKDB_LIBRARY";
     if (data_folder().empty())
-      GTEST_SKIP() << "no flights: make them with examples/flights/source.py and set TARN_FLIGHTS_DATA";
+      GTEST_SKIP() << "no flights: set TARN_FLIGHTS_ARCHIVE and TARN_PYTHON, or TARN_FLIGHTS_DATA to what "
+                      "examples/flights/source.py made";
     if (example("weather/contracts/hourly.odcs.yaml").empty())
       GTEST_SKIP() << "run this from the source or the build folder";
   }

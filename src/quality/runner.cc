@@ -12,8 +12,6 @@ namespace {
 /// Up to this many bytes of Parquet are unpacked once into the worker's memory; more is read anew by each query.
 constexpr int64_t kCopyBytesMax = 48 << 20;
 
-std::string short_name(const std::string& path) { return path.empty() ? "?" : path; }
-
 }  // namespace
 
 /// Reads what the objects are, makes them tables, counts, and goes through the checks in the contract's order.
@@ -225,13 +223,16 @@ Result<Finding> Runner::undecided(const Check& check, const Error& error) const 
 
 /// Adds the findings of one check; errors only where the whole run must end.
 Result<void> Runner::test(const Check& check) {
-  const auto add = [this](Finding f) { report_.findings.push_back(std::move(f)); };
-  if (check.kind == CheckKind::kReadable) return add(readable_finding(check)), base::ok();
+  const auto add = [this](Finding f) {
+    report_.findings.push_back(std::move(f));
+    return base::ok();
+  };
+  if (check.kind == CheckKind::kReadable) return add(readable_finding(check));
   if (check.kind == CheckKind::kText) {
     Finding f = start_finding(check);
     f.result = "skipped";
     f.observed_text = "not tested: a rule in words";
-    return add(std::move(f)), base::ok();
+    return add(std::move(f));
   }
   // A table without partitions that lost all its objects has no rows; that is a fact to be tested.
   if (check.kind == CheckKind::kRowCount && (tables_made_ || (hive_key_.empty() && scope_.changed.objects.empty())))
@@ -240,19 +241,19 @@ Result<void> Runner::test(const Check& check) {
     Finding f = start_finding(check);
     f.result = unreadable_.empty() && !scope_.changed.objects.empty() ? "error" : "skipped";
     f.observed_text = "not tested: " + tables_problem_;
-    return add(std::move(f)), base::ok();
+    return add(std::move(f));
   }
-  if (check.kind == CheckKind::kType) return add(type_finding(check)), base::ok();
-  if (check.kind == CheckKind::kClosed) return add(closed_finding(check)), base::ok();
+  if (check.kind == CheckKind::kType) return add(type_finding(check));
+  if (check.kind == CheckKind::kClosed) return add(closed_finding(check));
   if (const std::string why = why_skipped(check); !why.empty()) {
     Finding f = start_finding(check);
     f.result = "skipped";
     f.observed_text = why;
-    return add(std::move(f)), base::ok();
+    return add(std::move(f));
   }
   if (!check.rule || !check.rule->per_partition || partition_rows_.size() < 2) {
     TRY_LET(Finding f, measure(check, whole()));
-    return add(std::move(f)), base::ok();
+    return add(std::move(f));
   }
   // Each partition alone; what passed is told in one line.
   size_t passed = 0;
@@ -261,13 +262,13 @@ Result<void> Runner::test(const Check& check) {
     if (f.result == "passed")
       ++passed;
     else
-      add(std::move(f));
+      TRY(add(std::move(f)));
   }
   if (passed > 0) {
     Finding f = start_finding(check);
     f.observed_text = fmt::format("{} of {} partitions", passed, partition_rows_.size());
     f.observed = Json::object({{"partitions", partition_rows_.size()}, {"passed", passed}});
-    add(std::move(f));
+    TRY(add(std::move(f)));
   }
   return {};
 }
@@ -323,7 +324,7 @@ Finding Runner::type_finding(const Check& check) const {
     f.observed_text = "not tested: " + tables_problem_;
   } else if (wrong > 0) {
     f.result = check.severity == Severity::kError ? "failed" : "warned";
-    f.observed_text = fmt::format("{} in {}", first, short_name(f.object));
+    f.observed_text = fmt::format("{} in {}", first, f.object);
     if (readable > 1) f.observed_text += fmt::format(" ({} of {} objects)", wrong, readable);
     f.observed = Json::object({{"type", first}, {"objects", wrong}});
   }
