@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/context.h"
+#include "base/executor.h"
 #include "base/random.h"
 #include "block/store.h"
 #include "kv/store.h"
@@ -92,6 +93,8 @@ class Engine {
  public:
   struct Options {
     size_t node_cache_bytes = 32 << 20;
+    /// Where committed staging rows are removed; nullptr: a thread of the engine's own. Outlives the engine.
+    base::Executor* background = nullptr;
   };
   static Result<std::unique_ptr<Engine>> open(kv::Store& kv, block::Store& blocks, base::Clock& clock,
                                               base::Random& random, Options options);

@@ -23,6 +23,17 @@ enum class LandingKind {
 };
 std::string_view name_of(LandingKind kind);
 
+/// The steps of every head move, in order: the names that kill points ("versioning.<name>"), logs and failure tests
+/// use. Before kMoveHead nothing is visible; kMoveHead is one batch.
+enum class Stage { kReadHead, kSnapshotStaging, kBuildTree, kWritePack, kRunGate, kMoveHead, kAfter };
+std::string_view name_of(Stage stage);
+
+/// A staging row that is in the candidate; the landing removes it if it is still this version.
+struct SealedRow {
+  std::string key;
+  kv::Sequence version = 0;
+};
+
 /// An immutable commit made against `base_head`, not yet any branch's head. Its pack is durable.
 struct Candidate {
   LandingKind kind = LandingKind::kCommit;
@@ -31,6 +42,8 @@ struct Candidate {
   Commit commit;                       ///< for kHardReset an existing commit; unused for kDeleteBranch
   kv::Sequence committed_through = 0;  ///< kCommit: staging rows up to here are in it; 0 leaves the branch's value
   bool requires_clean = false;         ///< the branch must have no staged change when it lands
+  kv::Sequence branch_version = 0;     ///< kCommit: the branch's record must still be this one; 0: only its head counts
+  std::vector<SealedRow> sealed;       ///< kCommit: a first few of its rows; the rest is cleaned up in the background
 };
 
 /// What the mesh proves when it lands a tested candidate. Only a reviewer makes one.

@@ -1,0 +1,212 @@
+// Comparison: what is staged, and what differs between two refs.
+#include "versioning/detail/engine_impl.h"
+
+namespace tarn::versioning::detail {
+namespace {
+
+bool same(const std::optional<tree::Entry>& a, const std::optional<tree::Entry>& b) {
+  return a.has_value() == b.has_value() && (!a || tree::same_identity(*a, *b));
+}
+
+DiffItem item_of(std::string path, std::optional<tree::Entry> left, std::optional<tree::Entry> right) {
+  const auto type = !left ? DiffItem::Type::kAdded : (right ? DiffItem::Type::kChanged : DiffItem::Type::kRemoved);
+  return {type, std::move(path), false, std::move(left), std::move(right)};
+}
+
+/// Gives items at or behind a key, again and again: what a page is cut from.
+class Items {
+ public:
+  virtual ~Items() = default;
+  virtual Result<void> seek(const std::string& from) = 0;
+  virtual Result<std::optional<DiffItem>> next() = 0;
+};
+
+/// Collapses by delimiter and cuts a page; a whole prefix costs one seek.
+Result<Page<DiffItem>> cut_page(Items& items, const ListQuery& query) {
+  Page<DiffItem> page;
+  std::string from = query.prefix;
+  if (!query.after.empty() && query.after >= query.prefix) {
+    from = query.after + '\0';
+    if (!query.delimiter.empty() && query.after.starts_with(query.prefix)) {
+      const size_t cut = query.after.find(query.delimiter, query.prefix.size());
+      if (cut != std::string::npos) from = kv::prefix_end(query.after.substr(0, cut + query.delimiter.size()));
+      if (from.empty()) return page;
+    }
+  }
+  TRY(items.seek(from));
+  while (true) {
+    TRY_LET(std::optional<DiffItem> item, items.next());
+    if (!item || !item->path.starts_with(query.prefix)) return page;
+    if (page.items.size() == query.amount) {
+      page.has_more = true;
+      return page;
+    }
+    const size_t cut =
+        query.delimiter.empty() ? std::string::npos : item->path.find(query.delimiter, query.prefix.size());
+    if (cut != std::string::npos) {
+      item->path.resize(cut + query.delimiter.size());
+      *item = DiffItem{DiffItem::Type::kPrefixChanged, std::move(item->path), true, {}, {}};
+    }
+    page.next_after = item->path;
+    page.items.push_back(std::move(*item));
+    if (cut == std::string::npos) continue;
+    const std::string behind = kv::prefix_end(page.next_after);
+    if (behind.empty()) return page;
+    TRY(items.seek(behind));
+  }
+}
+
+/// Staged rows against a map.
+class StagedItems final : public Items {
+ public:
+  StagedItems(const Context& ctx, std::shared_ptr<tree::Packs> packs, tree::Root root, StagedCursor rows)
+      : ctx_(ctx), packs_(std::move(packs)), root_(std::move(root)), rows_(std::move(rows)) {}
+  Result<void> seek(const std::string& from) override {
+    rows_.seek(from);
+    return {};
+  }
+  Result<std::optional<DiffItem>> next() override {
+    while (true) {
+      TRY_LET(std::optional<StagedRow> row, rows_.next());
+      if (!row) return std::optional<DiffItem>();
+      TRY_LET(std::optional<tree::Entry> base, tree::get(ctx_, *packs_, root_, row->path));
+      if (!same(base, row->entry))
+        return std::optional<DiffItem>(item_of(std::move(row->path), std::move(base), std::move(row->entry)));
+    }
+  }
+
+ private:
+  const Context& ctx_;
+  std::shared_ptr<tree::Packs> packs_;
+  const tree::Root root_;
+  StagedCursor rows_;
+};
+
+/// Changes between two maps; with `rows`, the right one has staged changes laid over it; with `other`, the changes are
+/// from a base to the right and a conflict is what `other` changed in another way.
+class TreeItems final : public Items {
+ public:
+  TreeItems(const Context& ctx, std::shared_ptr<tree::Packs> packs, tree::Root left, tree::Root right,
+            std::string prefix)
+      : ctx_(ctx),
+        packs_(std::move(packs)),
+        left_(std::move(left)),
+        right_(std::move(right)),
+        prefix_(std::move(prefix)) {}
+  void lay_over(StagedCursor rows) { rows_.emplace(std::move(rows)); }
+  void compare_with(tree::Root other) { other_ = std::move(other); }
+
+  Result<void> seek(const std::string& from) override {
+    cursor_ = tree::diff(packs_, left_, right_, prefix_, from);
+    change_.reset();
+    row_.reset();
+    ended_ = false;
+    rows_ended_ = !rows_;
+    if (rows_) rows_->seek(from);
+    return {};
+  }
+
+  Result<std::optional<DiffItem>> next() override {
+    while (true) {
+      if (!change_ && !ended_) {
+        TRY_LET(change_, cursor_->next(ctx_));
+        ended_ = !change_;
+      }
+      if (!row_ && !rows_ended_) {
+        TRY_LET(row_, rows_->next());
+        rows_ended_ = !row_;
+      }
+      if (row_ && (!change_ || row_->path <= change_->key)) {
+        if (change_ && change_->key == row_->path) change_.reset();
+        StagedRow row = std::move(*row_);
+        row_.reset();
+        TRY_LET(std::optional<tree::Entry> left, tree::get(ctx_, *packs_, left_, row.path));
+        if (same(left, row.entry)) continue;
+        return std::optional<DiffItem>(item_of(std::move(row.path), std::move(left), std::move(row.entry)));
+      }
+      if (!change_) return std::optional<DiffItem>();
+      tree::Change change = std::move(*change_);
+      change_.reset();
+      if (!other_)
+        return std::optional<DiffItem>(item_of(std::move(change.key), std::move(change.left), std::move(change.right)));
+      TRY_LET(std::optional<tree::Entry> mine, tree::get(ctx_, *packs_, *other_, change.key));
+      if (same(mine, change.right)) continue;  // both sides did the same
+      const bool conflict = !same(mine, change.left);
+      DiffItem item = item_of(std::move(change.key), std::move(mine), std::move(change.right));
+      if (conflict) item.type = DiffItem::Type::kConflict;
+      return std::optional<DiffItem>(std::move(item));
+    }
+  }
+
+ private:
+  const Context& ctx_;
+  std::shared_ptr<tree::Packs> packs_;
+  const tree::Root left_, right_;
+  const std::string prefix_;
+  std::optional<StagedCursor> rows_;
+  std::optional<tree::Root> other_;
+  std::unique_ptr<tree::ChangeCursor> cursor_;
+  std::optional<tree::Change> change_;
+  std::optional<StagedRow> row_;
+  bool ended_ = false, rows_ended_ = true;
+};
+
+}  // namespace
+
+Result<Page<DiffItem>> EngineImpl::uncommitted(const Context& ctx, const Repository& repository,
+                                               std::string_view branch, const ListQuery& query) {
+  TRY_LET(const auto view, kv_.view(ctx));
+  TRY_LET(const Branch record, read_branch(*view, repository, branch));
+  TRY_LET(const Commit head, load_commit(ctx, repository, record.head));
+  StagedItems items(ctx, packs(repository), head.root, StagedCursor(*view, repository.id, record, query.prefix));
+  return cut_page(items, query);
+}
+
+Result<Page<DiffItem>> EngineImpl::diff(const Context& ctx, const Repository& repository, std::string_view left_ref,
+                                        std::string_view right_ref, DiffType type, const ListQuery& query) {
+  TRY_LET(const Resolved left, resolve(ctx, repository, left_ref));
+  TRY_LET(Resolved right, resolve(ctx, repository, right_ref));
+  if (left_ref.ends_with('$') && left.branch)
+    return Error(Code::kUnsupported, "ref", "only the right side of a two-dot diff may include uncommitted changes");
+  const auto store = packs(repository);
+  if (type == DiffType::kThreeDot) {
+    tree::Root base = tree::empty_root(repository.parameters);
+    const auto ancestor = merge_base(ctx, repository, left.commit.id, right.commit.id);
+    if (ancestor) {
+      TRY_LET(const Commit at, load_commit(ctx, repository, *ancestor));
+      base = at.root;
+    } else if (ancestor.error().code() != Code::kNotFound) {
+      return ancestor.error();
+    }
+    TreeItems items(ctx, store, base, right.commit.root, query.prefix);
+    items.compare_with(left.commit.root);
+    return cut_page(items, query);
+  }
+  if (!right_ref.ends_with('$') || !right.branch) {
+    TreeItems items(ctx, store, left.commit.root, right.commit.root, query.prefix);
+    return cut_page(items, query);
+  }
+  TRY_LET(const auto view, kv_.view(ctx));
+  TRY_LET(const Branch record, read_branch(*view, repository, right.branch->name));
+  TRY_LET(const Commit head, load_commit(ctx, repository, record.head));
+  TreeItems items(ctx, store, left.commit.root, head.root, query.prefix);
+  items.lay_over(StagedCursor(*view, repository.id, record, query.prefix));
+  return cut_page(items, query);
+}
+
+Result<std::vector<tree::Change>> EngineImpl::changes(const Context& ctx, const Repository& left_repository,
+                                                      const Commit& left, const Repository& right_repository,
+                                                      const Commit& right, std::string_view prefix) {
+  const auto cursor = left_repository.id == right_repository.id
+                          ? tree::diff(packs(left_repository), left.root, right.root, prefix)
+                          : tree::diff(packs(left_repository), left.root, packs(right_repository), right.root, prefix);
+  std::vector<tree::Change> out;
+  while (true) {
+    TRY(ctx.check(clock_));
+    TRY_LET(std::optional<tree::Change> change, cursor->next(ctx));
+    if (!change) return out;
+    out.push_back(std::move(*change));
+  }
+}
+
+}  // namespace tarn::versioning::detail

@@ -1,0 +1,221 @@
+#pragma once
+// The engine behind versioning/engine.h: one class, one file a story.
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/mutex.h"
+#include "versioning/detail/staged_cursor.h"
+#include "versioning/engine.h"
+#include "versioning/keys.h"
+#include "versioning/records.h"
+
+namespace tarn::versioning::detail {
+
+struct Protection {
+  std::vector<ProtectionRule> rules;
+  kv::Sequence version = 0;
+};
+
+/// Passes the named stage: a crash test may stop the process here.
+void reach(Stage stage);
+
+Error dirty_branch(std::string_view branch);
+Error head_moved(std::string_view branch);
+Error no_changes();
+
+class EngineImpl final : public Engine {
+ public:
+  EngineImpl(kv::Store& kv, block::Store& blocks, base::Clock& clock, base::Random& random, const Options& options);
+  ~EngineImpl() override;
+
+  void set_policy(LandingPolicy* policy) override { policy_.store(policy); }
+
+  // repositories.cc
+  Result<void> repair_namespaces(const Context& ctx);  ///< writes repository records that a crash kept back
+  Result<Repository> create_repository(const Context&, const RepositoryCreation&, const kv::Batch& also) override;
+  Result<Repository> get_repository(const Context&, std::string_view name) override;
+  Result<Page<Repository>> list_repositories(const Context&, const PageQuery&) override;
+  Result<void> delete_repository(const Context&, std::string_view name) override;
+  Result<void> set_repository_metadata(const Context&, std::string_view name, const Metadata&) override;
+  Result<std::vector<ProtectionRule>> protection(const Context&, const Repository&) override;
+  Result<void> set_protection(const Context&, const Repository&, const std::vector<ProtectionRule>&,
+                              std::optional<std::string> expected_etag) override;
+  Result<std::string> protection_etag(const Context&, const Repository&) override;
+
+  // refs.cc
+  Result<Branch> create_branch(const Context&, const Repository&, std::string_view name, std::string_view source,
+                               bool hidden, const kv::Batch& also) override;
+  Result<Branch> get_branch(const Context&, const Repository&, std::string_view name) override;
+  Result<Page<Branch>> list_branches(const Context&, const Repository&, const PageQuery&, bool show_hidden) override;
+  Result<Tag> create_tag(const Context&, const Repository&, std::string_view name, std::string_view ref,
+                         bool force) override;
+  Result<void> add_tag(kv::Batch& batch, const Repository&, std::string_view name, const CommitId&) override;
+  Result<Tag> get_tag(const Context&, const Repository&, std::string_view name) override;
+  Result<Page<Tag>> list_tags(const Context&, const Repository&, const PageQuery&) override;
+  Result<void> delete_tag(const Context&, const Repository&, std::string_view name) override;
+  Result<Commit> get_commit(const Context&, const Repository&, const CommitId&) override;
+  // resolve.cc
+  Result<Resolved> resolve(const Context&, const Repository&, std::string_view ref) override;
+
+  // reading.cc
+  Result<std::optional<tree::Entry>> find(const Context&, const Repository&, const Resolved& at,
+                                          std::string_view path) override;
+  Result<Page<Listed>> list(const Context&, const Repository&, const Resolved& at, const ListQuery&) override;
+  Result<void> walk(const Context&, const Repository&, const Commit& at, std::string_view prefix,
+                    const std::function<Result<void>(const std::string&, const tree::Entry&)>& each) override;
+  Result<std::string> scope_digest(const Context&, const Repository&, const Commit&, std::string_view prefix) override;
+  Result<tree::Totals> totals(const Context&, const Repository&, const Commit&, std::string_view prefix) override;
+
+  // staging.cc
+  Result<void> stage(const Context&, const Repository&, std::string_view branch, std::string_view path,
+                     const tree::Entry&, const Expect&) override;
+  Result<void> stage_removal(const Context&, const Repository&, std::string_view branch, std::string_view path,
+                             const Expect&) override;
+  Result<void> stage_many(const Context&, const Repository&, std::string_view branch,
+                          std::span<const tree::Edit> edits) override;
+  Result<void> reset(const Context&, const Repository&, std::string_view branch, std::string_view path_or_prefix,
+                     bool is_prefix) override;
+  Result<bool> is_dirty(const Context&, const Repository&, std::string_view branch) override;
+
+  // prepare.cc, merging.cc
+  Result<Candidate> prepare_commit(const Context&, const Repository&, std::string_view branch,
+                                   const CommitSpec&) override;
+  Result<Candidate> prepare_edits(const Context&, const Repository&, std::string_view branch,
+                                  std::span<const tree::Edit> edits, const CommitSpec&, LandingKind,
+                                  std::optional<CommitId> parent) override;
+  Result<PreparedMerge> prepare_merge(const Context&, const Repository&, std::string_view source,
+                                      std::string_view destination_branch, const MergeSpec&) override;
+  Result<PreparedMerge> prepare_revert(const Context&, const Repository&, std::string_view branch, std::string_view ref,
+                                       int parent_number, const CommitSpec&) override;
+  Result<PreparedMerge> prepare_cherry_pick(const Context&, const Repository&, std::string_view branch,
+                                            std::string_view ref, int parent_number, const CommitSpec&) override;
+
+  // land.cc: the gate
+  Result<Commit> land(const Context&, const Repository&, const Landing&) override;
+  Result<void> delete_branch(const Context&, const Repository&, std::string_view name, const Pass* pass,
+                             const kv::Batch& also) override;
+  Result<Commit> commit(const Context&, const Repository&, std::string_view branch, const CommitSpec&) override;
+  Result<MergeResult> merge(const Context&, const Repository&, std::string_view source,
+                            std::string_view destination_branch, const MergeSpec&) override;
+  Result<MergeResult> revert(const Context&, const Repository&, std::string_view branch, std::string_view ref,
+                             int parent_number, const CommitSpec&) override;
+  Result<MergeResult> cherry_pick(const Context&, const Repository&, std::string_view branch, std::string_view ref,
+                                  int parent_number, const CommitSpec&) override;
+  Result<void> hard_reset(const Context&, const Repository&, std::string_view branch, std::string_view ref,
+                          const Pass* pass, const kv::Batch& also) override;
+
+  // history.cc
+  Result<Page<Commit>> log(const Context&, const Repository&, std::string_view ref, const LogQuery&) override;
+  Result<CommitId> merge_base(const Context&, const Repository&, const CommitId&, const CommitId&) override;
+  // compare.cc
+  Result<Page<DiffItem>> uncommitted(const Context&, const Repository&, std::string_view branch,
+                                     const ListQuery&) override;
+  Result<Page<DiffItem>> diff(const Context&, const Repository&, std::string_view left, std::string_view right,
+                              DiffType, const ListQuery&) override;
+  Result<std::vector<tree::Change>> changes(const Context&, const Repository& left_repository, const Commit& left,
+                                            const Repository& right_repository, const Commit& right,
+                                            std::string_view prefix) override;
+
+ private:
+  /// A fair in-process queue per branch, for those who lost a race: it orders retries, guards no data.
+  class Turn;
+  struct Queue {
+    uint64_t next = 0, serving = 0;
+    size_t users = 0;
+  };
+
+  // engine.cc
+  std::shared_ptr<tree::Packs> packs(const Repository& repository);
+  /// Errors: kNotFound "commit".
+  Result<Commit> load_commit(const Context& ctx, const Repository& repository, const CommitId& id);
+  /// Errors: kNotFound "branch", or "repository" when that is gone.
+  Result<Branch> read_branch(kv::View& view, const Repository& repository, std::string_view name);
+  Result<Protection> read_protection(kv::View& view, const Repository& repository);
+  Result<void> require_alive(const Context& ctx, const Repository& repository);
+  /// Whether a staged row differs from the head, by identity.
+  Result<bool> dirty_in(const Context& ctx, kv::View& view, const Repository& repository, const Branch& branch);
+  /// Puts a commit's record where readers find it, without a head.
+  Result<void> publish(const Context& ctx, const Repository& repository, std::string_view branch, const Commit& commit);
+  void clean_later(const Repository& repository, std::string branch_name);
+  void clean(const Repository& repository, const std::string& branch_name);
+
+  // repositories.cc
+  Result<void> write_namespace_record(const Context& ctx, const Repository& repository, std::string_view released);
+  Result<void> check_namespace(kv::View& view, const std::string& prefix, std::string& released);
+
+  // prepare.cc
+  enum class Publish { kNow, kWithLanding };
+  /// Fills in the id and writes the pack: record, change-set and nodes.
+  Result<void> seal(const Context& ctx, const Repository& repository, std::string_view branch, Commit& commit,
+                    std::span<const tree::Change> changes, tree::PackBuilder& builder);
+  Commit make_commit(const CommitSpec& spec, std::vector<CommitId> parents, uint64_t generation);
+
+  // merging.cc
+  struct ThreeWay {
+    LandingKind kind;
+    CommitId base, source;  ///< base zero: the empty map
+    Commit draft;           ///< message, metadata, parents without the head
+    bool allow_empty = false, squash = false;
+    tree::Strategy strategy = tree::Strategy::kNone;
+  };
+  Result<PreparedMerge> apply_three_way(const Context& ctx, const Repository& repository, const Branch& branch,
+                                        const Commit& head, const ThreeWay& way, Publish publish);
+  Result<PreparedMerge> make_merge(const Context&, const Repository&, std::string_view source,
+                                   std::string_view destination_branch, const MergeSpec&, Publish publish);
+  Result<PreparedMerge> make_revert(const Context&, const Repository&, std::string_view branch, std::string_view ref,
+                                    int parent_number, const CommitSpec&, Publish publish);
+  Result<PreparedMerge> make_cherry_pick(const Context&, const Repository&, std::string_view branch,
+                                         std::string_view ref, int parent_number, const CommitSpec&, Publish publish);
+  /// The branch, clean, and its head.
+  Result<std::pair<Branch, Commit>> clean_head(const Context& ctx, const Repository& repository,
+                                               std::string_view branch);
+
+  // land.cc
+  Publish publication() const { return policy_.load() ? Publish::kNow : Publish::kWithLanding; }
+  template <class Attempt>
+  auto with_retries(const Context& ctx, const Repository& repository, std::string_view branch, Attempt attempt)
+      -> decltype(attempt());
+  Result<MergeResult> land_prepared(const Context& ctx, const Repository& repository, Result<PreparedMerge> prepared);
+
+  // staging.cc
+  struct WriteGate {
+    std::string branch_id;
+    kv::Sequence protection_version = 0;
+  };
+  Result<WriteGate> admit(const Context& ctx, const Repository& repository, std::string_view branch, bool fresh);
+  Result<void> write_rows(const Context& ctx, const Repository& repository, std::string_view branch,
+                          std::span<const tree::Edit> edits);
+  Result<void> write_expecting(const Context& ctx, const Repository& repository, std::string_view branch,
+                               std::string_view path, const std::optional<tree::Entry>& entry, const Expect& expect);
+
+  // resolve.cc
+  Result<Resolved> resolve_plain(const Context& ctx, const Repository& repository, std::string_view name);
+
+  // history.cc
+  Result<bool> touches(const Context& ctx, const Repository& repository, const Commit& commit, const LogQuery& query);
+
+  kv::Store& kv_;
+  block::Store& blocks_;
+  base::Clock& clock_;
+  base::Random& random_;
+  const std::shared_ptr<tree::NodeCache> nodes_;
+  std::atomic<LandingPolicy*> policy_{nullptr};
+
+  base::Mutex mutex_;  // guards the maps below; never held while waiting for a store
+  base::Condition turned_;
+  std::map<std::string, std::shared_ptr<tree::Packs>> packs_;
+  std::unordered_map<std::string, std::shared_ptr<const Commit>> commits_;  // by repository id + raw commit id
+  std::unordered_map<std::string, WriteGate> gates_;                        // by repository id + branch name
+  std::map<std::string, Queue> queues_;
+
+  std::atomic<bool> closing_{false};
+  std::unique_ptr<base::ThreadPool> own_pool_;
+  base::Executor* background_;
+};
+
+}  // namespace tarn::versioning::detail

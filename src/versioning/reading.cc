@@ -1,0 +1,163 @@
+// Reading: one path, a page of a listing, everything below a prefix. Head and staged rows come from one view.
+#include "base/bytes.h"
+#include "versioning/detail/engine_impl.h"
+
+namespace tarn::versioning::detail {
+
+Result<std::optional<tree::Entry>> EngineImpl::find(const Context& ctx, const Repository& repository,
+                                                    const Resolved& at, std::string_view path) {
+  const auto store = packs(repository);
+  if (!at.branch) return tree::get(ctx, *store, at.commit.root, path);
+  std::optional<Commit> head;
+  {
+    TRY_LET(const auto view, kv_.view(ctx));
+    TRY_LET(const Branch branch, read_branch(*view, repository, at.branch->name));
+    TRY_LET(const std::optional<kv::Row> row, view->get(keys::staged(repository.id, branch.id, path)));
+    if (row && row->version > branch.committed_through) return decode_staged(row->value);
+    if (branch.head != at.commit.id) {
+      TRY_LET(head, load_commit(ctx, repository, branch.head));
+    }
+  }
+  return tree::get(ctx, *store, head ? head->root : at.commit.root, path);
+}
+
+namespace {
+
+/// The map of a commit with staged changes laid over it, in key order.
+class Overlay {
+ public:
+  Overlay(std::unique_ptr<tree::Cursor> base, std::unique_ptr<StagedCursor> staged)
+      : base_(std::move(base)), staged_(std::move(staged)) {}
+
+  Result<void> seek(const Context& ctx, const std::string& key) {
+    item_.reset();
+    row_.reset();
+    base_ended_ = false;
+    staged_ended_ = !staged_;
+    if (staged_) staged_->seek(key);
+    return base_->seek(ctx, key);
+  }
+
+  Result<std::optional<tree::Item>> next(const Context& ctx) {
+    while (true) {
+      if (!item_ && !base_ended_) {
+        TRY_LET(item_, base_->next(ctx));
+        base_ended_ = !item_;
+      }
+      if (!row_ && !staged_ended_) {
+        TRY_LET(row_, staged_->next());
+        staged_ended_ = !row_;
+      }
+      if (row_ && (!item_ || row_->path <= item_->key)) {
+        if (item_ && item_->key == row_->path) item_.reset();
+        StagedRow row = std::move(*row_);
+        row_.reset();
+        if (!row.entry) continue;
+        return std::optional<tree::Item>(tree::Item{std::move(row.path), std::move(*row.entry)});
+      }
+      std::optional<tree::Item> out = std::move(item_);
+      item_.reset();
+      return out;
+    }
+  }
+
+ private:
+  std::unique_ptr<tree::Cursor> base_;
+  std::unique_ptr<StagedCursor> staged_;
+  std::optional<tree::Item> item_;
+  std::optional<StagedRow> row_;
+  bool base_ended_ = false, staged_ended_ = false;
+};
+
+}  // namespace
+
+// A name (path or common prefix) is given when it is greater than `after`; a whole prefix costs one seek.
+Result<Page<Listed>> EngineImpl::list(const Context& ctx, const Repository& repository, const Resolved& at,
+                                      const ListQuery& query) {
+  std::unique_ptr<kv::View> view;
+  std::unique_ptr<StagedCursor> staged;
+  Commit head = at.commit;
+  if (at.branch) {
+    TRY_LET(view, kv_.view(ctx));
+    TRY_LET(const Branch branch, read_branch(*view, repository, at.branch->name));
+    if (branch.head != head.id) {
+      TRY_LET(head, load_commit(ctx, repository, branch.head));
+    }
+    staged = std::make_unique<StagedCursor>(*view, repository.id, branch, query.prefix);
+  }
+  Overlay items(tree::cursor(packs(repository), head.root), std::move(staged));
+
+  Page<Listed> page;
+  std::string from = query.prefix;
+  if (!query.after.empty() && query.after >= query.prefix) {
+    from = query.after + '\0';
+    if (!query.delimiter.empty() && query.after.starts_with(query.prefix)) {
+      const size_t cut = query.after.find(query.delimiter, query.prefix.size());
+      if (cut != std::string::npos) from = kv::prefix_end(query.after.substr(0, cut + query.delimiter.size()));
+      if (from.empty()) return page;
+    }
+  }
+  TRY(items.seek(ctx, from));
+  while (true) {
+    TRY(ctx.check(clock_));
+    TRY_LET(std::optional<tree::Item> item, items.next(ctx));
+    if (!item || !item->key.starts_with(query.prefix)) return page;
+    if (page.items.size() == query.amount) {
+      page.has_more = true;
+      return page;
+    }
+    Listed listed;
+    const size_t cut =
+        query.delimiter.empty() ? std::string::npos : item->key.find(query.delimiter, query.prefix.size());
+    if (cut == std::string::npos) {
+      listed.path = std::move(item->key);
+      listed.entry = std::move(item->entry);
+    } else {
+      listed.path = item->key.substr(0, cut + query.delimiter.size());
+      listed.is_prefix = true;
+    }
+    page.next_after = listed.path;
+    page.items.push_back(std::move(listed));
+    if (cut == std::string::npos) continue;
+    const std::string behind = kv::prefix_end(page.next_after);
+    if (behind.empty()) return page;
+    TRY(items.seek(ctx, behind));
+  }
+}
+
+Result<void> EngineImpl::walk(const Context& ctx, const Repository& repository, const Commit& at,
+                              std::string_view prefix,
+                              const std::function<Result<void>(const std::string&, const tree::Entry&)>& each) {
+  const auto cursor = tree::cursor(packs(repository), at.root);
+  TRY(cursor->seek(ctx, prefix));
+  while (true) {
+    TRY(ctx.check(clock_));
+    TRY_LET(const std::optional<tree::Item> item, cursor->next(ctx));
+    if (!item || !item->key.starts_with(prefix)) return {};
+    TRY(each(item->key, item->entry));
+  }
+}
+
+// Domain "tarn.scope", then for each path in order: path and checksum text length-prefixed, size. Paths are whole, so
+// that equal files at other places are another scope.
+Result<std::string> EngineImpl::scope_digest(const Context& ctx, const Repository& repository, const Commit& at,
+                                             std::string_view prefix) {
+  base::Hasher hasher(base::Algorithm::kSha256);
+  hasher.update(std::string_view("tarn.scope\0\x01", 12));
+  TRY(walk(ctx, repository, at, prefix, [&](const std::string& path, const tree::Entry& entry) -> Result<void> {
+    base::ByteWriter out;
+    out.text(path);
+    out.varint(entry.size);
+    out.text(entry.etag.text());
+    hasher.update(out.str());
+    return {};
+  }));
+  return base::to_hex(hasher.finish());
+}
+
+Result<tree::Totals> EngineImpl::totals(const Context& ctx, const Repository& repository, const Commit& at,
+                                        std::string_view prefix) {
+  return tree::totals(ctx, *packs(repository), at.root, prefix);
+}
+
+}  // namespace tarn::versioning::detail
