@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <csignal>
 
 #include <fmt/core.h>
@@ -367,6 +368,31 @@ TEST_F(Gate, WorkerThatDiesIsReplacedAndItsTablesMadeAgain) {
   auto rows = session.query("SELECT n FROM mine");
   ASSERT_TRUE(rows) << rows.error().text();
   EXPECT_EQ(rows->rows[0][0].as_int(), 42);
+}
+
+class TwoWorkers : public Gate {
+  PoolOptions options() override {
+    PoolOptions o = Gate::options();
+    o.workers = 2;
+    o.runs_per_worker = 7;
+    return o;
+  }
+};
+
+TEST_F(TwoWorkers, ManyThreadsGetTheSameReport) {
+  const Contract c = contract(kTwo);
+  const ObjectBytes object =
+      parquet("t/date=2013-10-01/a.parquet", "SELECT NULL::INTEGER AS a, 'x' AS b FROM range(30)");
+  const std::string digest = run(c, {object}).digest();
+  std::atomic<int> same = 0;
+  {
+    std::vector<base::Thread> threads;
+    for (int t = 0; t < 4; ++t)
+      threads.emplace_back([&] {
+        for (int i = 0; i < 10; ++i) same += run(c, {object}).digest() == digest ? 1 : 0;
+      });
+  }
+  EXPECT_EQ(same, 40);
 }
 
 TEST_F(Gate, ProfileAndQueryReadTables) {
