@@ -172,7 +172,8 @@ TEST(Golden, NodesAndRootAreWrittenAsEver) {
 
 TEST(Golden, TheEmptyMapHasItsRoot) {
   expect_golden("root-empty-v1.bin", empty_root(kParameters).encode());
-  EXPECT_EQ(empty_root({}).id.hex(), base::sha256_hex(std::string("TARNL\x01\x01\x00\x00\x00\x00\x00\x03", 13) + std::string(30, '\0')));
+  EXPECT_EQ(empty_root({}).id.hex(),
+            base::sha256_hex(std::string("TARNL\x01\x01\x00\x00\x00\x00\x00\x03", 13) + std::string(30, '\0')));
 }
 
 TEST(Golden, ThePackIsWrittenAsEver) { expect_golden("pack-none-v1.bin", write_pack(Codec::kNone).pack); }
