@@ -77,6 +77,7 @@ class Catalog {
   struct Options {
     std::vector<std::string> import_roots;  ///< folders that imports may read; empty: none
     bool import_anywhere = false;           ///< loopback listener: any folder
+    std::string data_folder;                ///< the server's own folder: never imported
   };
   static Result<std::unique_ptr<Catalog>> open(kv::Store& kv, block::Store& blocks, base::Disk& disk,
                                                versioning::Engine& engine, tasks::Tasks& tasks, base::Clock& clock,
