@@ -45,7 +45,7 @@ def run_unittest(results, folder):
 
 
 def gtest_counts(report):
-    """(passed, failed, skipped, names of the failed) of one GoogleTest JSON report."""
+    """(passed, failed, skipped, names of the failed) of one GoogleTest JSON report; skipped ones are named on the terminal."""
     passed, skipped, failed = 0, 0, []
     for suite in report.get("testsuites", []):
         for case in suite.get("testsuite", []):
@@ -53,6 +53,7 @@ def gtest_counts(report):
                 failed.append(f"{suite['name']}.{case['name']}")
             elif case.get("result") == "SKIPPED" or case.get("status") == "NOTRUN":
                 skipped += 1
+                print(f"  skipped: {suite['name']}.{case['name']}")
             else:
                 passed += 1
     return passed, len(failed), skipped, failed
@@ -88,7 +89,7 @@ def run_ctest(results, build, jobs, rooms, output=None):
 def run_pytest(results, paths):
     junit = results / "pytest.xml"
     results.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=600", f"--junitxml={junit}", *paths]
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=600", f"--junitxml={junit}", *paths]
     try:
         code = subprocess.run(command, timeout=PYTEST_SECONDS_MAX).returncode
     except subprocess.TimeoutExpired:
