@@ -183,7 +183,7 @@ TEST_F(Fuzz, TailsAndClosings) {
   for (int i = 0; i < 20; ++i) tail.nodes.push_back({std::string(32, 'n'), 16u + 100u * static_cast<uint64_t>(i), 100});
   tail.commits.push_back({std::string(32, 'c'), 9000, 10});
   std::string pack = detail::opening();
-  ASSERT_TRUE(detail::append_tail(pack, tail));
+  ASSERT_TRUE(detail::append_tail(pack, tail, Codec::kZstd));
   const auto closing = detail::parse_closing(pack.substr(pack.size() - detail::kClosingSize), pack.size());
   ASSERT_TRUE(closing);
   const auto frame = detail::open_frame(std::string_view(pack).substr(closing->tail_offset, closing->tail_length));

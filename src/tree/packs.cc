@@ -52,6 +52,8 @@ class StoredPacks final : public Packs, public detail::PackHome, public std::ena
     return cache_->get(ctx, clock_, space_, id, [&] { return load_stored(ctx, id, at); });
   }
 
+  std::shared_ptr<const Node> find_cached(const NodeId& id) override { return cache_->find(space_, id); }
+
   Result<std::vector<PackedCommit>> commits_of(const Context& ctx, const std::string& pack_id) override {
     TRY_LET(const auto tail, tail_of(ctx, pack_id));
     std::vector<PackedCommit> commits;

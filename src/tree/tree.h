@@ -108,6 +108,8 @@ class Packs {
   virtual std::unique_ptr<PackBuilder> begin(Codec codec = Codec::kZstd) = 0;
   /// Errors: kCorrupt (missing pack, wrong hash), kUnavailable.
   virtual Result<std::shared_ptr<const Node>> load(const Context& ctx, const NodeId& id, const Location& at) = 0;
+  /// The node if it is in memory, else nullptr: no input, no waiting.
+  virtual std::shared_ptr<const Node> find_cached(const NodeId& id) = 0;
   /// The commits that a pack holds, from its tail index. For recovery and fsck.
   /// Errors: kNotFound (no such pack, or not written yet), kCorrupt, kUnsupported (a newer format), kUnavailable.
   virtual Result<std::vector<PackedCommit>> commits_of(const Context& ctx, const std::string& pack_id) = 0;

@@ -49,22 +49,22 @@ Result<std::shared_ptr<const Node>> NodeCache::get(const Context& ctx, base::Clo
   return result;
 }
 
+std::shared_ptr<const Node> NodeCache::find(uint64_t space, const NodeId& id) {
+  const Key key{space, id};
+  Shard& s = shard(key);
+  base::Lock lock(s.mutex);
+  const auto it = s.index.find(key);
+  if (it == s.index.end()) return nullptr;
+  s.slots.splice(s.slots.begin(), s.slots, it->second);
+  hits().add();
+  return it->second->node;
+}
+
 void NodeCache::put(uint64_t space, const NodeId& id, std::shared_ptr<const Node> node) {
   const Key key{space, id};
   Shard& s = shard(key);
   base::Lock lock(s.mutex);
   put_locked(s, key, std::move(node));
-}
-
-void NodeCache::drop(uint64_t space, const NodeId& id) {
-  const Key key{space, id};
-  Shard& s = shard(key);
-  base::Lock lock(s.mutex);
-  if (const auto it = s.index.find(key); it != s.index.end()) {
-    s.bytes -= it->second->node->memory();
-    s.slots.erase(it->second);
-    s.index.erase(it);
-  }
 }
 
 void NodeCache::put_locked(Shard& s, const Key& key, std::shared_ptr<const Node> node) {

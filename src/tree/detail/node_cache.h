@@ -23,10 +23,10 @@ class NodeCache {
   /// The node, from memory or through `load`. A waiter gives up when its context ends.
   Result<std::shared_ptr<const Node>> get(const Context& ctx, base::Clock& clock, uint64_t space, const NodeId& id,
                                           const Loader& load);
+  /// The node if it is there, else nullptr.
+  std::shared_ptr<const Node> find(uint64_t space, const NodeId& id);
   /// Replaces what was there.
   void put(uint64_t space, const NodeId& id, std::shared_ptr<const Node> node);
-  /// Forgets one node.
-  void drop(uint64_t space, const NodeId& id);
   size_t bytes() const;
 
  private:

@@ -53,7 +53,7 @@ std::string opening() {
   return out;
 }
 
-Result<void> append_tail(std::string& pack, const Tail& tail) {
+Result<void> append_tail(std::string& pack, const Tail& tail, Codec codec) {
   std::string body;
   put_header(body, Kind::kTail);
   put_text(body, tail.pack_id);
@@ -62,7 +62,7 @@ Result<void> append_tail(std::string& pack, const Tail& tail) {
   put_slots(body, tail.change_sets);
   put_slots(body, tail.filters);
   const uint64_t offset = pack.size();
-  TRY(append_frame(pack, body, {}, Codec::kZstd));
+  TRY(append_frame(pack, body, {}, codec));
   std::string closing;
   put_le<uint64_t>(closing, offset);
   put_le<uint32_t>(closing, static_cast<uint32_t>(pack.size() - offset));

@@ -28,7 +28,7 @@ struct Tail {
 
 std::string opening();
 /// Appends the tail frame and the closing to a pack.
-Result<void> append_tail(std::string& pack, const Tail& tail);
+Result<void> append_tail(std::string& pack, const Tail& tail, Codec codec);
 /// Errors: kCorrupt, kUnsupported.
 Result<Tail> parse_tail(std::string_view body);
 

@@ -94,7 +94,7 @@ Result<void> PackWriter::write(const Context& ctx) {
     TRY(append_frame(bytes, record.body, {}, codec_));
     (tail.*record.list).push_back({record.id, offset, static_cast<uint32_t>(bytes.size() - offset)});
   }
-  TRY(append_tail(bytes, tail));
+  TRY(append_tail(bytes, tail, codec_));
   KILL_POINT("tree.pack.before_write");
   TRY(home_->write(ctx, tail.pack_id, bytes));
   KILL_POINT("tree.pack.after_write");

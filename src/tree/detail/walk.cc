@@ -13,11 +13,14 @@ Result<NodePtr> check_level(Result<NodePtr> node, uint32_t level) {
 
 Result<NodePtr> load_root(const Context& ctx, Packs& packs, const Root& root) {
   if (root.count == 0 && root.level == 0) return Node::make(encode_leaf({}), {});
+  if (auto node = packs.find_cached(root.id)) return check_level(std::move(node), root.level);
   return check_level(packs.load(ctx, root.id, root.location), root.level);
 }
 
 Result<NodePtr> load_child(const Context& ctx, Packs& packs, const Node& parent, uint32_t index) {
-  return check_level(packs.load(ctx, parent.internal().id(index), parent.location(index)), parent.level() - 1);
+  const NodeId id = parent.internal().id(index);
+  if (auto node = packs.find_cached(id)) return check_level(std::move(node), parent.level() - 1);
+  return check_level(packs.load(ctx, id, parent.location(index)), parent.level() - 1);
 }
 
 Result<Entry> load_entry(const Context& ctx, Packs& packs, const Node& leaf, const Row& row) {
