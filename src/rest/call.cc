@@ -39,8 +39,9 @@ Result<std::string> Call::need_query(std::string_view name) const {
 Result<bool> Call::flag(std::string_view name, bool otherwise) const {
   const auto found = request.query.find(name);
   if (!found) return otherwise;
-  if (*found == "true" || *found == "1") return true;
-  if (*found == "false" || *found == "0") return false;
+  // Python clients write True and False.
+  if (http::equal_ignoring_case(*found, "true") || *found == "1") return true;
+  if (http::equal_ignoring_case(*found, "false") || *found == "0") return false;
   return Error(Code::kInvalid, std::string(name), fmt::format("query parameter {} must be true or false", name));
 }
 

@@ -34,14 +34,11 @@ struct Settings {
 /// References live as long as the server. Threads: any.
 struct Doors {
   auth::Auth& auth;
-  catalog::Catalog* catalog_room;  ///< see catalog()
+  catalog::Catalog& catalog;
   base::Clock& clock;
   http::InFlight& in_flight;  ///< requests at once, by principal
   Settings settings;
   mesh::Mesh* mesh = nullptr;  ///< set by wiring when the mesh runs
-
-  bool has_repositories() const { return catalog_room != nullptr; }
-  catalog::Catalog& catalog() const { return *catalog_room; }
 };
 
 /// One request on its way through a handler. Lives on the worker's stack.
@@ -51,7 +48,7 @@ struct Call {
   Doors& doors;
   const auth::Principal& principal;  ///< empty on public routes
 
-  versioning::Engine& engine() const { return doors.catalog().engine(); }
+  versioning::Engine& engine() const { return doors.catalog.engine(); }
   /// A parameter of the path; the route's pattern must have it.
   const std::string& path(std::string_view name) const;
   std::string query(std::string_view name, std::string_view otherwise = {}) const;

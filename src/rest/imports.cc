@@ -38,14 +38,14 @@ Answer import_start(Call& call) {
   TRY(call.allow(auth::Action::kCreateCommit, {.repository = repository, .ref = branch}));
   for (const auto& path : paths)
     TRY(call.allow(auth::Action::kWriteObject, {.repository = repository, .ref = branch, .path = path.destination}));
-  TRY_LET(const std::string id, call.doors.catalog().start_import(call.ctx, repository, branch, paths, spec));
+  TRY_LET(const std::string id, call.doors.catalog.start_import(call.ctx, repository, branch, paths, spec));
   return http::json(202, Json::object({{"id", id}}).dump());
 }
 
 // GET …/branches/{branch}/import — operation importStatus. 200; 404.
 Answer import_status(Call& call) {
   TRY_LET(const std::string id, call.need_query("id"));
-  TRY_LET(const auto status, call.doors.catalog().import_status(call.ctx, call.path("repository"), id));
+  TRY_LET(const auto status, call.doors.catalog.import_status(call.ctx, call.path("repository"), id));
   Json out = Json::object({{"completed", status.completed},
                            {"update_time", base::rfc3339(status.updated_ms)},
                            {"ingested_objects", status.ingested}});
@@ -60,7 +60,7 @@ Answer import_status(Call& call) {
 // DELETE …/branches/{branch}/import — operation importCancel. 204; 404; 409 already completed.
 Answer import_cancel(Call& call) {
   TRY_LET(const std::string id, call.need_query("id"));
-  auto cancelled = call.doors.catalog().cancel_import(call.ctx, call.path("repository"), id);
+  auto cancelled = call.doors.catalog.cancel_import(call.ctx, call.path("repository"), id);
   if (!cancelled && cancelled.error().code() == Code::kConflict)
     return cancelled.error().wrap(Code::kAlreadyExists, "import", "the import is already over");
   TRY(std::move(cancelled));

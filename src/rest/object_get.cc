@@ -122,20 +122,20 @@ Answer get_object(Call& call) {
   const std::string& ref = call.path("ref");
   const http::Headers& headers = call.request.headers;
   if (!headers.has("Range") && !headers.has("If-Match") && !headers.has("If-None-Match")) {
-    TRY_LET(auto open, call.doors.catalog().open_object(call.ctx, repository, ref, path));
+    TRY_LET(auto open, call.doors.catalog.open_object(call.ctx, repository, ref, path));
     http::Response response = head_of(Plan{200, {0, open.length}}, open.info.entry);
     response.source = std::make_unique<ObjectBody>(std::move(open.reader), open.length);
     return response;
   }
   constexpr int kTries = 5;
   for (int attempt = 0; attempt < kTries; ++attempt) {
-    TRY_LET(const auto info, call.doors.catalog().stat_object(call.ctx, repository, ref, path));
+    TRY_LET(const auto info, call.doors.catalog.stat_object(call.ctx, repository, ref, path));
     TRY_LET(const Plan wanted, plan(headers, info.entry));
     http::Response response = head_of(wanted, info.entry);
     if (wanted.status != 200 && wanted.status != 206) return response;
     catalog::ByteRange range;
     if (wanted.status == 206) range = {wanted.range.offset, wanted.range.length};
-    TRY_LET(auto open, call.doors.catalog().open_object(call.ctx, repository, ref, path, range));
+    TRY_LET(auto open, call.doors.catalog.open_object(call.ctx, repository, ref, path, range));
     // Somebody wrote the path in between: the range was worked out for another object.
     if (open.info.entry.etag != info.entry.etag || open.info.entry.size != info.entry.size) continue;
     response.source = std::make_unique<ObjectBody>(std::move(open.reader), open.length);
@@ -147,7 +147,7 @@ Answer get_object(Call& call) {
 // HEAD …/refs/{ref}/objects — operation headObject. As GET, without the bytes.
 Answer head_object(Call& call) {
   TRY_LET(const std::string path, call.need_query("path"));
-  TRY_LET(const auto info, call.doors.catalog().stat_object(call.ctx, call.path("repository"), call.path("ref"), path));
+  TRY_LET(const auto info, call.doors.catalog.stat_object(call.ctx, call.path("repository"), call.path("ref"), path));
   TRY_LET(const Plan wanted, plan(call.request.headers, info.entry));
   http::Response response = head_of(wanted, info.entry);
   if (wanted.status == 200 || wanted.status == 206)

@@ -63,7 +63,7 @@ Result<versioning::Expect> expectation(const http::Headers& headers) {
 Result<catalog::ObjectInfo> put(Call& call, const std::string& path, http::BodyReader& body,
                                 catalog::PutOptions options) {
   BodyBytes bytes(body);
-  return call.doors.catalog().put_object(call.ctx, call.path("repository"), call.path("branch"), path, bytes, options);
+  return call.doors.catalog.put_object(call.ctx, call.path("repository"), call.path("branch"), path, bytes, options);
 }
 
 /// The part named "content" of a form; parts before it are skipped, and what comes after it must be whole.
@@ -125,14 +125,14 @@ Answer list_objects(Call& call) {
   if (presign)
     return Error(Code::kUnsupported, "presign", "presigned addresses are not supported: read through the server");
   TRY_LET(const auto repository, call.repository());
-  TRY_LET(const auto found, call.doors.catalog().list_objects(call.ctx, repository.name, call.path("ref"), query));
+  TRY_LET(const auto found, call.doors.catalog.list_objects(call.ctx, repository.name, call.path("ref"), query));
   Json::Array results;
   results.reserve(found.items.size());
   for (const auto& item : found.items)
-    results.push_back(item.is_prefix ? prefix_to_json(item.path)
-                                     : stats_to_json(item.path, item.entry,
-                                                     call.doors.catalog().physical_address(repository, item.entry),
-                                                     with_metadata));
+    results.push_back(item.is_prefix
+                          ? prefix_to_json(item.path)
+                          : stats_to_json(item.path, item.entry,
+                                          call.doors.catalog.physical_address(repository, item.entry), with_metadata));
   return ok(page_to_json(std::move(results), found.has_more, found.next_after));
 }
 
@@ -143,14 +143,14 @@ Answer stat_object(Call& call) {
   TRY_LET(const bool presign, call.flag("presign", false));
   if (presign)
     return Error(Code::kInvalid, "presign", "presigned addresses are not supported: read through the server");
-  TRY_LET(const auto info, call.doors.catalog().stat_object(call.ctx, call.path("repository"), call.path("ref"), path));
+  TRY_LET(const auto info, call.doors.catalog.stat_object(call.ctx, call.path("repository"), call.path("ref"), path));
   return ok(stats_to_json(info.path, info.entry, info.physical_address, with_metadata));
 }
 
 // DELETE …/branches/{branch}/objects — operation deleteObject. 204, also when it was not there; 403; 404 branch.
 Answer delete_object(Call& call) {
   TRY_LET(const std::string path, call.need_query("path"));
-  TRY(call.doors.catalog().delete_object(call.ctx, call.path("repository"), call.path("branch"), path));
+  TRY(call.doors.catalog.delete_object(call.ctx, call.path("repository"), call.path("branch"), path));
   return no_content();
 }
 
@@ -179,7 +179,7 @@ Answer delete_objects(Call& call) {
       paths.push_back(path);
   }
   if (!paths.empty()) {
-    TRY_LET(const auto refused, call.doors.catalog().delete_objects(call.ctx, repository, branch, paths));
+    TRY_LET(const auto refused, call.doors.catalog.delete_objects(call.ctx, repository, branch, paths));
     for (const auto& item : refused) failed(item.path, item.error);
   }
   return ok(Json::object({{"errors", std::move(errors)}}));
@@ -198,8 +198,8 @@ Answer copy_object(Call& call) {
   if (source_ref.empty()) source_ref = branch;
   TRY(call.allow(auth::Action::kReadObject, {.repository = repository, .ref = source_ref, .path = source}));
   TRY(call.allow(auth::Action::kWriteObject, {.repository = repository, .ref = branch, .path = destination}));
-  TRY_LET(const auto info, call.doors.catalog().copy_object(call.ctx, repository, source_ref, source, repository,
-                                                            branch, destination, {}, false));
+  TRY_LET(const auto info, call.doors.catalog.copy_object(call.ctx, repository, source_ref, source, repository, branch,
+                                                          destination, {}, false));
   return stats_answer(201, info);
 }
 
@@ -209,7 +209,7 @@ Answer update_object_user_metadata(Call& call) {
   TRY_LET(const Json body, call.body());
   TRY(need_object(body));
   TRY_LET(const auto metadata, metadata_of(body, "set"));
-  TRY(call.doors.catalog().set_user_metadata(call.ctx, call.path("repository"), call.path("branch"), path, metadata));
+  TRY(call.doors.catalog.set_user_metadata(call.ctx, call.path("repository"), call.path("branch"), path, metadata));
   return no_content();
 }
 
@@ -217,7 +217,7 @@ Answer update_object_user_metadata(Call& call) {
 // of no kind; 404.
 Answer get_underlying_properties(Call& call) {
   TRY_LET(const std::string path, call.need_query("path"));
-  TRY(call.doors.catalog().stat_object(call.ctx, call.path("repository"), call.path("ref"), path));
+  TRY(call.doors.catalog.stat_object(call.ctx, call.path("repository"), call.path("ref"), path));
   return ok(Json::object({{"storage_class", nullptr}}));
 }
 

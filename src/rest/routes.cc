@@ -113,8 +113,9 @@ void add_all(http::Router& router, Doors& doors, std::vector<Route> routes) {
   for (auto& route : routes) add_route(router, doors, std::move(route));
 }
 
-void add_base_routes(http::Router& router, Doors& doors) {
+void add_routes(http::Router& router, Doors& doors) {
   add_all(router, doors, system_routes());
+  add_all(router, doors, repository_routes());
   add_all(router, doors, unsupported_routes());
   router.add(Method::kGet, "/_health", health);
   router.add(Method::kGet, "/metrics", show_metrics);

@@ -17,7 +17,8 @@ std::vector<Route> unsupported_routes();
 /// Adds routes behind the gates: sign-in, requests at once, permission, errors, metrics. `doors` must outlive the
 /// router.
 void add_all(http::Router& router, Doors& doors, std::vector<Route> routes);
-/// system_routes, unsupported_routes, `/_health`, `/metrics`, and the answer for unknown addresses.
-void add_base_routes(http::Router& router, Doors& doors);
+/// The three lists above, `/_health`, `/metrics`, and the answer for unknown addresses. Other rooms' lists (the mesh's)
+/// are added beside it by the wiring, with add_all.
+void add_routes(http::Router& router, Doors& doors);
 
 }  // namespace tarn::rest

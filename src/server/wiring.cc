@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "block/local.h"
+#include "catalog/catalog.h"
 #include "http/server.h"
 #include "http/url.h"
 #include "kv/rocks.h"
@@ -16,6 +17,7 @@
 #include "server/dispatch.h"
 #include "server/product.h"
 #include "tasks/tasks.h"
+#include "versioning/engine.h"
 
 namespace tarn::server {
 namespace {
@@ -63,6 +65,14 @@ class Wired final : public House {
     TRY_LET(kv_, kv::open_rocks_store(folder_.path + "/kv", kv_options));
     TRY_LET(blocks_, block::open_local_store(disk_, folder_.path + "/objects"));
     tasks_ = std::make_unique<tasks::Tasks>(*kv_, clock_, random_, size("tasks.threads"));
+    // Versions over them, and objects over those.
+    TRY_LET(engine_, versioning::Engine::open(*kv_, *blocks_, clock_, random_,
+                                              {.node_cache_bytes = size("tree.node_cache_bytes")}));
+    const auto roots = config_.list("import.local_roots");
+    TRY_LET(catalog_,
+            catalog::Catalog::open(
+                *kv_, *blocks_, disk_, *engine_, *tasks_, clock_, random_,
+                {.import_roots = roots, .import_anywhere = loopback && roots.empty(), .data_folder = folder_.path}));
     // Who may come in.
     TRY_LET(auth_, auth::Auth::open(*kv_, disk_, folder_.path + "/secrets/auth.key", clock_, random_));
     TRY(set_up_from(config_, *auth_));
@@ -70,7 +80,7 @@ class Wired final : public House {
     if (!set_up) setup_token_ = random_.hex(16);
     // The doors.
     doors_ = std::make_unique<rest::Doors>(rest::Doors{*auth_,
-                                                       nullptr,
+                                                       *catalog_,
                                                        clock_,
                                                        principals_,
                                                        {.version = std::string(kVersion),
@@ -79,7 +89,7 @@ class Wired final : public House {
                                                         .loopback_only = loopback,
                                                         .json_body_max = size("http.json_body_bytes_max"),
                                                         .bulk_body_max = 4 * size("http.json_body_bytes_max")}});
-    rest::add_base_routes(router_, *doors_);
+    rest::add_routes(router_, *doors_);
     s3_ = no_s3;
     TRY(tasks_->start({}));
     return listen();
@@ -89,11 +99,13 @@ class Wired final : public House {
   const std::string& setup_token() const override { return setup_token_; }
 
   bool stop() override {
-    if (!server_) return true;
-    const bool whole = server_->stop(config_.number("shutdown.grace_ms"));
-    server_.reset();
-    tasks_->stop();
-    (void)disk_.remove(folder_.path + "/address");
+    bool whole = true;
+    if (server_) {
+      whole = server_->stop(config_.number("shutdown.grace_ms"));
+      server_.reset();
+      (void)disk_.remove(folder_.path + "/address");
+    }
+    if (tasks_) tasks_->stop();  // its runners use the rooms that go next
     return whole;
   }
 
@@ -135,6 +147,8 @@ class Wired final : public House {
   std::unique_ptr<kv::Store> kv_;
   std::unique_ptr<block::Store> blocks_;
   std::unique_ptr<tasks::Tasks> tasks_;
+  std::unique_ptr<versioning::Engine> engine_;
+  std::unique_ptr<catalog::Catalog> catalog_;
   std::unique_ptr<auth::Auth> auth_;
   std::unique_ptr<rest::Doors> doors_;
   http::Router router_;

@@ -1,6 +1,7 @@
 """Start, setup, settings, stop: what happens around the server's life."""
 import re
 import socket
+import subprocess
 
 import pytest
 import requests
@@ -149,3 +150,19 @@ def test_a_half_sent_request_does_not_hold_up_the_stop(tmp_path):
     with socket.create_connection((host, int(port))) as idle:
         idle.sendall(b"GET /_health HTTP/1.1\r\nHost: x\r\n")
         assert server.stop() == 0
+
+
+def test_tls(tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj",
+                    "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    server = Server(tmp_path / "data", "--tls-certificate-file", str(certificate), "--tls-key-file", str(key)).start()
+    try:
+        assert server.url.startswith("https://127.0.0.1:")
+        assert server.api("GET", "/user", verify=str(certificate)).json()["user"]["id"] == "admin"
+        with pytest.raises(requests.ConnectionError):
+            requests.get(server.url.replace("https", "http") + "/_health", timeout=5)
+    finally:
+        assert server.stop() == 0
+    code, _, errors, _ = run("serve", "--data", str(tmp_path / "other"), "--listen", "127.0.0.1:0", "--tls-certificate-file", "/nowhere.pem", "--tls-key-file", str(key))
+    assert code == 2 and "/nowhere.pem" in errors
