@@ -186,7 +186,7 @@ def main():
     given = arguments()
     started = time.monotonic()
     say = Words()
-    tarn = program()
+    tarn, _ = program(), archive()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="tarn-demo-"))
     os.chmod(folder, 0o755)
     as_user = host.unprivileged([tarn, sys.executable, pathlib.Path(__file__), client.HTTPFS, os.environ.get("TARN_DUCKDB_LIBRARY") or tarn])
