@@ -96,18 +96,21 @@ Result<Protection> EngineImpl::read_protection(kv::View& view, const Repository&
 }
 
 Result<bool> EngineImpl::dirty_in(const Context& ctx, kv::View& view, const Repository& repository,
-                                  const Branch& branch) {
+                                  const Branch& branch, std::vector<SealedRow>* idle) {
   StagedCursor rows(view, repository.id, branch);
   std::optional<Commit> head;
+  bool dirty = false;
   while (true) {
     TRY_LET(const std::optional<StagedRow> row, rows.next());
-    if (!row) return false;
+    if (!row) return dirty;
     if (!head) {
       TRY_LET(head, load_commit(ctx, repository, branch.head));
     }
     TRY_LET(const std::optional<tree::Entry> base, tree::get(ctx, *packs(repository), head->root, row->path));
-    if (base.has_value() != row->entry.has_value()) return true;
-    if (base && !tree::same_identity(*base, *row->entry)) return true;
+    const bool same = base.has_value() == row->entry.has_value() && (!base || tree::same_identity(*base, *row->entry));
+    if (!same) dirty = true;
+    if (dirty && !idle) return true;
+    if (same && idle) idle->push_back({keys::staged(repository.id, branch.id, row->path), row->version});
     TRY(ctx.check(clock_));
   }
 }

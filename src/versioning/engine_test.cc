@@ -187,6 +187,17 @@ TEST_P(EngineContract, AMergeIntoADirtyBranchIsRefused) {
   EXPECT_TRUE(must(engine.merge(ctx, repo, "dev", "main", spec())).landed);
 }
 
+TEST_P(EngineContract, ARemovalOfNothingDoesNotHideWhatAMergeBrings) {
+  must(engine.create_branch(ctx, repo, "dev", "main"));
+  world.put(repo, "dev", "x", "1");
+  world.commit(repo, "dev");
+  must(engine.stage_removal(ctx, repo, "main", "x"));
+  EXPECT_FALSE(must(engine.is_dirty(ctx, repo, "main"))) << "there was nothing to remove";
+  ASSERT_TRUE(must(engine.merge(ctx, repo, "dev", "main", spec())).landed);
+  EXPECT_EQ(world.content(repo, "main").size(), 1u);
+  EXPECT_FALSE(must(engine.is_dirty(ctx, repo, "main")));
+}
+
 TEST_P(EngineContract, RevertAndCherryPick) {
   world.put(repo, "main", "x", "1");
   const Commit first = world.commit(repo, "main", "first");

@@ -64,9 +64,12 @@ Result<Commit> EngineImpl::land(const Context& ctx, const Repository& repository
   TRY_LET(const Branch branch, read_branch(*view, repository, candidate.branch));
   if (branch.head != candidate.base_head) return head_moved(candidate.branch);
   if (candidate.branch_version != 0 && branch.version != candidate.branch_version) return head_moved(candidate.branch);
-  if (candidate.requires_clean) {
-    TRY_LET(const bool dirty, dirty_in(ctx, *view, repository, branch));
-    if (dirty)
+  // Rows that change nothing under the old head (the removal of a path that is not there) end with it: under the new
+  // head they would hide what it brings.
+  std::vector<SealedRow> ended = candidate.sealed;
+  if (candidate.kind != LandingKind::kCommit && !deletes) {
+    TRY_LET(const bool dirty, dirty_in(ctx, *view, repository, branch, &ended));
+    if (dirty && candidate.requires_clean)
       return Error(Code::kConflict, "branch", "branch '" + candidate.branch + "' got uncommitted changes meanwhile");
   }
 
@@ -88,7 +91,7 @@ Result<Commit> EngineImpl::land(const Context& ctx, const Repository& repository
       batch.put(keys::commit(repository.id, moved.head),
                 encode_commit(candidate.commit, repository.id, candidate.branch));
     batch.put(key, encode_branch(moved));
-    for (const SealedRow& row : candidate.sealed) batch.erase_if_version(row.key, row.version);
+    for (const SealedRow& row : ended) batch.erase_if_version(row.key, row.version);
   }
   batch.append(landing.also);
 

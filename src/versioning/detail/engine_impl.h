@@ -137,8 +137,10 @@ class EngineImpl final : public Engine {
   Result<Branch> read_branch(kv::View& view, const Repository& repository, std::string_view name);
   Result<Protection> read_protection(kv::View& view, const Repository& repository);
   Result<void> require_alive(const Context& ctx, const Repository& repository);
-  /// Whether a staged row differs from the head, by identity.
-  Result<bool> dirty_in(const Context& ctx, kv::View& view, const Repository& repository, const Branch& branch);
+  /// Whether a staged row differs from the head, by identity. @param idle  gets the rows that do not: a removal of what
+  /// is not there, a write of what is there already. With it all rows are looked at, else up to the first that differs.
+  Result<bool> dirty_in(const Context& ctx, kv::View& view, const Repository& repository, const Branch& branch,
+                        std::vector<SealedRow>* idle = nullptr);
   /// Puts a commit's record where readers find it, without a head.
   Result<void> publish(const Context& ctx, const Repository& repository, std::string_view branch, const Commit& commit);
   void clean_later(const Repository& repository, std::string branch_name);
