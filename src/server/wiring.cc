@@ -61,6 +61,7 @@ class Wired final : public House {
     TRY_LET(const bool loopback, check_listen(config_));
     // The ground: folder, then what is durable.
     TRY_LET(folder_, open_data_folder(disk_, config_.text("data"), clock_, random_));
+    TRY_LET(folder_.path, disk_.real_path(folder_.path));
     kv::RocksOptions kv_options{.cache_bytes = size("kv.cache_bytes"), .reserve_bytes = size("kv.reserve_bytes")};
     TRY_LET(kv_, kv::open_rocks_store(folder_.path + "/kv", kv_options));
     TRY_LET(blocks_, block::open_local_store(disk_, folder_.path + "/objects"));

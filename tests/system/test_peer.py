@@ -77,8 +77,15 @@ STORY = [
     ("POST", R + "/branches/main/import", {"json": {"paths": [], "commit": {"message": "x"}}}),
     ("DELETE", R, {}), ("DELETE", R, {}),
 ]
+# Where Tarn answers otherwise on purpose; docs/compatibility.md says so.
+DELIBERATE = {
+    ("GET", "/refs/b1/objects/ls"): "empty metadata is shown, not left out",
+    ("GET", "/commits/b1^3"): "400, not 500",
+    ("PUT", "/branches/b1/hard_reset"): "a dirty branch is not reset: staged changes would be lost without a word",
+    ("POST", "/branches/main/import"): "an import of nothing is refused",
+}
 # Members that Tarn adds, or that differ by nature.
-EXTRA = {"admin", "writable_repositories", "conflicts", "message"}
+EXTRA = {"login_cookie_names", "admin", "writable_repositories", "conflicts", "message"}
 OPEN_MAPS = {"metadata", "ui_config", "capabilities_config"}
 
 
@@ -114,6 +121,6 @@ def test_both_answer_alike(server):
         path, more = fill(path, repo), fill(more, repo)
         theirs = requests.request(method, os.environ["PEER_URL"] + "/api/v1" + path, auth=pair, timeout=30, **more)
         ours = server.api(method, path, **more)
-        if told(theirs) != told(ours):
+        if told(theirs) != told(ours) and (method, path.removeprefix(f"/repositories/{repo}")) not in DELIBERATE:
             different.append(f"{method} {path} {more}\n  theirs {told(theirs)} {theirs.text[:200]}\n  ours   {told(ours)} {ours.text[:200]}")
     assert not different, "\n".join(different)
