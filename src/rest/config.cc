@@ -4,8 +4,9 @@
 namespace tarn::rest {
 namespace {
 
+/// The context names the interface: clients take any other word for a paid edition and warn.
 Json version_of(const Settings& settings) {
-  return Json::object({{"version", settings.version}, {"version_context", "Tarn"}});
+  return Json::object({{"version", settings.version}, {"version_context", "lakeFS"}, {"product", "Tarn"}});
 }
 
 Json storage() {
