@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/ids.h"
 #include "catalog/detail/catalog_impl.h"
+#include "kv/record.h"
 
 namespace tarn::catalog {
 namespace {
@@ -104,6 +105,7 @@ Result<std::string> CatalogImpl::start_import(const Context& ctx, std::string_vi
   const std::string id = base::xid(clock_, random_);
   TRY(tasks_.submit(ctx, "import",
                     Json::object({{"repository", repository.name},
+                                  {"repository_id", repository.id},
                                   {"branch", branch},
                                   {"paths", list},
                                   {"message", spec.message.empty() ? "Import objects" : spec.message},
@@ -116,41 +118,54 @@ Result<std::string> CatalogImpl::start_import(const Context& ctx, std::string_vi
 Result<tasks::Step> CatalogImpl::run_import(const Context& ctx, const tasks::Task& task) {
   const auto run = [&]() -> Result<tasks::Step> {
     TRY_LET(const versioning::Repository repository, engine_.get_repository(ctx, task.input["repository"].as_string()));
+    if (repository.id != task.input["repository_id"].as_string())
+      return Error(Code::kNotFound, "repository", "the repository of this import was deleted");
     const std::string branch = task.input["branch"].as_string();
-    std::map<std::string, std::optional<tree::Entry>> edits;
-    uint64_t ingested = 0;
-    TRY_LET(const versioning::Resolved at, engine_.resolve(ctx, repository, branch + "@"));
-    for (const Json& j : task.input["paths"].items()) {
-      const ImportPath path = from_json(j);
-      if (path.type == ImportPath::Type::kPrefix)  // the destination is replaced as a whole
-        TRY(engine_.walk(ctx, repository, at.commit, path.destination,
-                         [&](const std::string& key, const tree::Entry&) -> Result<void> {
-                           edits.emplace(key, std::nullopt);
-                           return {};
-                         }));
-      TRY_LET(auto listed, list_import(ctx, path));
-      ingested += listed.size();
-      for (tree::Edit& edit : listed) edits[edit.key] = std::move(edit.entry);
+    tasks::Step step;
+    // Written with the head: a step that is repeated after a crash or an unknown outcome does not import again.
+    const std::string mark = "catalog/import/" + task.id;
+    TRY_LET(const auto done, kv_.get(ctx, mark));
+    if (done) {
+      TRY_LET(step.progress, kv::decode_record(done->value, "import"));
+      return step;
     }
-    std::vector<tree::Edit> sorted;
-    sorted.reserve(edits.size());
-    for (auto& [key, entry] : edits) sorted.push_back({key, std::move(entry)});
     versioning::CommitSpec spec;
     spec.message = task.input["message"].as_string();
     spec.committer = task.input["committer"].as_string();
     spec.allow_empty = true;
     TRY_LET(spec.metadata, task.input.string_map("metadata"));
     spec.metadata["tarn.import"] = task.id;
-    tasks::Step step;
+
+    std::map<std::string, std::optional<tree::Entry>> listed;
+    for (const Json& j : task.input["paths"].items()) {
+      TRY_LET(auto edits, list_import(ctx, from_json(j)));
+      for (tree::Edit& edit : edits) listed[edit.key] = std::move(edit.entry);
+    }
     for (int tries = 0;; ++tries) {
-      TRY_LET(const versioning::Candidate candidate,
-              engine_.prepare_edits(ctx, repository, branch, sorted, spec, versioning::LandingKind::kImport));
-      auto landed = engine_.land(ctx, repository, {candidate, {}, nullptr});
-      if (landed) {
-        step.progress = Json::object({{"ingested", ingested}, {"commit", landed->id.hex()}});
-        return step;
+      // What the destination holds is read at the head that the commit is made against; a head that moved means again.
+      TRY_LET(const versioning::Resolved at, engine_.resolve(ctx, repository, branch + "@"));
+      std::map<std::string, std::optional<tree::Entry>> edits = listed;
+      for (const Json& j : task.input["paths"].items()) {
+        const ImportPath path = from_json(j);
+        if (path.type != ImportPath::Type::kPrefix) continue;
+        TRY(engine_.walk(ctx, repository, at.commit, path.destination,
+                         [&](const std::string& key, const tree::Entry&) -> Result<void> {
+                           edits.emplace(key, std::nullopt);
+                           return {};
+                         }));
       }
-      if (landed.error().code() != Code::kConflict || tries == 10) return landed.error();
+      std::vector<tree::Edit> sorted;
+      sorted.reserve(edits.size());
+      for (auto& [key, entry] : edits) sorted.push_back({key, std::move(entry)});
+      TRY_LET(versioning::Candidate candidate, engine_.prepare_edits(ctx, repository, branch, sorted, spec,
+                                                                     versioning::LandingKind::kImport, at.commit.id));
+      step.progress = Json::object({{"ingested", listed.size()}, {"commit", candidate.commit.id.hex()}});
+      kv::Batch also;
+      also.require_absent(mark).put(mark, kv::encode_record(step.progress));
+      const auto landed = engine_.land(ctx, repository, {std::move(candidate), std::move(also), nullptr});
+      if (landed) return step;
+      if (landed.error().code() != Code::kConflict || landed.error().subject() != "branch" || tries == 10)
+        return landed.error();
     }
   };
   tasks::Step step;

@@ -41,6 +41,14 @@ Result<Upload> load(const Context& ctx, kv::Store& kv, const std::string& id) {
   return u;
 }
 
+/// The repository that the upload was begun in. Errors: kNotFound "upload" when another one has its name now.
+Result<versioning::Repository> repository_of(const Context& ctx, versioning::Engine& engine, const Upload& upload) {
+  TRY_LET(versioning::Repository repository, engine.get_repository(ctx, upload.about.repository));
+  if (repository.id != upload.json["repository_id"].as_string())
+    return Error(Code::kNotFound, "upload", "the repository of this upload was deleted");
+  return repository;
+}
+
 struct StoredPart {
   Part part;
   uint64_t partition = 0, sequence = 0;
@@ -92,11 +100,10 @@ Result<Part> CatalogImpl::upload_part(const Context& ctx, const std::string& upl
     return Error(Code::kInvalid, "part", fmt::format("part number {} is not within 1 to {}", number, kPartNumberMax));
   TRY_LET(const Upload upload, load(ctx, kv_, upload_id));
   if (upload.json.has("completed")) return Error(Code::kNotFound, "upload", "the upload is complete already");
-  TRY_LET(const versioning::Repository repository, engine_.get_repository(ctx, upload.about.repository));
+  TRY_LET(const versioning::Repository repository, repository_of(ctx, engine_, upload));
   TRY_LET(const tree::Entry entry, store(ctx, repository, source, checks));
   const Part part{number, base::to_hex(entry.etag.bytes), entry.size, entry.mtime_ms};
   const std::string key = part_key(upload_id, number);
-  TRY_LET(const auto before, kv_.get(ctx, key));
   kv::Batch batch;
   batch.require_present(upload_key(upload_id));
   batch.put(key, kv::encode_record(Json::object({{"number", number},
@@ -146,7 +153,7 @@ Result<std::vector<MultipartUpload>> CatalogImpl::list_uploads(const Context& ct
 Result<ObjectInfo> CatalogImpl::complete_upload(const Context& ctx, const std::string& upload_id,
                                                 const std::vector<Part>& parts, const versioning::Expect& expect) {
   TRY_LET(const Upload upload, load(ctx, kv_, upload_id));
-  TRY_LET(const versioning::Repository repository, engine_.get_repository(ctx, upload.about.repository));
+  TRY_LET(const versioning::Repository repository, repository_of(ctx, engine_, upload));
   if (upload.json.has("completed")) {
     const auto bytes = base::from_base64(upload.json["completed"].as_string());
     if (!bytes) return Error(Code::kCorrupt, "upload", "the upload's record is damaged");
@@ -192,11 +199,40 @@ Result<ObjectInfo> CatalogImpl::complete_upload(const Context& ctx, const std::s
   for (const Json& field : upload.json["tagged"].items())
     entry.tagged.push_back({static_cast<uint32_t>(field.items()[0].as_int()),
                             base::from_base64(field.items()[1].as_string()).value_or("")});
-  TRY(engine_.stage(ctx, repository, upload.about.branch, upload.about.path, entry, expect));
+
+  // The claim comes first and stays: from here on an entry may name the parts, so an abort must keep their bytes. A
+  // repeat takes the claimed entry over, and finds out below whether it was staged before.
+  Json claimed = upload.json;
+  bool repeated = false;
+  if (claimed.has("claimed")) {
+    const auto bytes = base::from_base64(claimed["claimed"].as_string());
+    if (!bytes) return Error(Code::kCorrupt, "upload", "the upload's record is damaged");
+    TRY_LET(tree::Entry earlier, tree::decode_entry(*bytes));
+    repeated = earlier.address == entry.address;
+    if (repeated) entry = std::move(earlier);
+  }
+  kv::Sequence version = upload.version;
+  if (!repeated) {
+    claimed.set("claimed", base::to_base64(tree::encode_entry(entry)));
+    kv::Batch claim;
+    claim.require_version(upload_key(upload_id), upload.version).put(upload_key(upload_id), kv::encode_record(claimed));
+    const auto applied = kv_.apply(ctx, claim);
+    if (!applied && applied.error().code() == Code::kConflict)
+      return Error(Code::kBusy, "upload", "the upload is being completed or aborted by another request: try again");
+    if (!applied) return applied.error();
+    version = *applied;
+  }
+  if (const auto staged = engine_.stage(ctx, repository, upload.about.branch, upload.about.path, entry, expect);
+      !staged) {
+    if (!repeated || staged.error().subject() != "precondition") return staged.error();
+    TRY_LET(const versioning::Resolved at, engine_.resolve(ctx, repository, upload.about.branch));
+    TRY_LET(const auto present, engine_.find(ctx, repository, at, upload.about.path));
+    if (!present || present->address != entry.address) return staged.error();
+  }
 
   kv::Batch batch;
-  batch.require_version(upload_key(upload_id), upload.version);
-  batch.put(upload_key(upload_id), kv::encode_record(Json(upload.json)
+  batch.require_version(upload_key(upload_id), version);
+  batch.put(upload_key(upload_id), kv::encode_record(Json(claimed)
                                                          .set("completed", base::to_base64(tree::encode_entry(entry)))
                                                          .set("completed_ms", clock_.wall_ms())));
   batch.erase_range(parts_key(upload_id), kv::prefix_end(parts_key(upload_id)));
@@ -218,7 +254,8 @@ Result<void> CatalogImpl::abort_upload(const Context& ctx, const std::string& up
   if (!applied && applied.error().code() == Code::kConflict)
     return Error(Code::kNotFound, "upload", "the upload was ended meanwhile");
   if (!applied) return applied.error();
-  const auto repository = engine_.get_repository(ctx, upload.about.repository);
+  if (upload.json.has("claimed")) return {};  // an entry may name the parts
+  const auto repository = repository_of(ctx, engine_, upload);
   if (!repository) return {};
   for (const StoredPart& p : stored) {
     tree::Entry entry;
