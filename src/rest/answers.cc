@@ -2,11 +2,15 @@
 
 namespace tarn::rest {
 
+Json pagination_to_json(size_t results, bool has_more, std::string next_offset, int max_per_page) {
+  return Json::object({{"has_more", has_more},
+                       {"next_offset", has_more ? std::move(next_offset) : std::string()},
+                       {"results", results},
+                       {"max_per_page", max_per_page}});
+}
+
 Json page_to_json(Json::Array results, bool has_more, std::string next_offset, int max_per_page) {
-  Json pagination = Json::object({{"has_more", has_more},
-                                  {"next_offset", has_more ? std::move(next_offset) : std::string()},
-                                  {"results", results.size()},
-                                  {"max_per_page", max_per_page}});
+  Json pagination = pagination_to_json(results.size(), has_more, std::move(next_offset), max_per_page);
   return Json::object({{"pagination", std::move(pagination)}, {"results", Json(std::move(results))}});
 }
 

@@ -126,14 +126,19 @@ Answer list_objects(Call& call) {
     return Error(Code::kUnsupported, "presign", "presigned addresses are not supported: read through the server");
   TRY_LET(const auto repository, call.repository());
   TRY_LET(const auto found, call.doors.catalog.list_objects(call.ctx, repository.name, call.path("ref"), query));
-  Json::Array results;
-  results.reserve(found.items.size());
-  for (const auto& item : found.items)
-    results.push_back(item.is_prefix
-                          ? prefix_to_json(item.path)
-                          : stats_to_json(item.path, item.entry,
-                                          call.doors.catalog.physical_address(repository, item.entry), with_metadata));
-  return ok(page_to_json(std::move(results), found.has_more, found.next_after));
+  base::JsonWriter out;
+  out.begin_object().key("pagination");
+  out.raw(pagination_to_json(found.items.size(), found.has_more, found.next_after).dump());
+  out.key("results").begin_array();
+  for (const auto& item : found.items) {
+    if (item.is_prefix)
+      write_prefix(out, item.path);
+    else
+      write_stats(out, item.path, item.entry, call.doors.catalog.physical_address(repository, item.entry),
+                  with_metadata);
+  }
+  out.end_array().end_object();
+  return http::json(200, out.take());
 }
 
 // GET …/refs/{ref}/objects/stat — operation statObject. 200; 404.

@@ -82,9 +82,24 @@ Json stats_to_json(std::string_view path, const tree::Entry& entry, std::string 
   return out;
 }
 
-Json prefix_to_json(std::string_view prefix) {
-  return Json::object(
-      {{"path", prefix}, {"path_type", "common_prefix"}, {"physical_address", ""}, {"checksum", ""}, {"mtime", 0}});
+void write_stats(base::JsonWriter& out, std::string_view path, const tree::Entry& entry,
+                 std::string_view physical_address, bool with_metadata) {
+  out.begin_object();
+  out.key("path").value(path).key("path_type").value("object").key("physical_address").value(physical_address);
+  out.key("checksum").value(entry.etag.text()).key("size_bytes").value(entry.size);
+  out.key("mtime").value(seconds(entry.mtime_ms)).key("content_type").value(entry.content_type);
+  if (with_metadata) {
+    out.key("metadata").begin_object();
+    for (const auto& [name, value] : entry.metadata) out.key(name).value(value);
+    out.end_object();
+  }
+  out.end_object();
+}
+
+void write_prefix(base::JsonWriter& out, std::string_view prefix) {
+  out.begin_object();
+  out.key("path").value(prefix).key("path_type").value("common_prefix").key("physical_address").value("");
+  out.key("checksum").value("").key("mtime").value(0).end_object();
 }
 
 Json conflicts_to_json(const std::vector<tree::Conflict>& conflicts) {
