@@ -1,6 +1,9 @@
 // Two refs against each other: diff, merge, merge base.
 #include <fmt/format.h>
 
+#include <fmt/core.h>
+
+#include "mesh/mesh.h"
 #include "rest/fields.h"
 #include "rest/handlers.h"
 #include "rest/shapes.h"
@@ -30,6 +33,30 @@ http::Response conflict_answer(std::string_view source, std::string_view destina
                                                  source, destination, describe(conflicts))},
                          {"conflicts", conflicts_to_json(conflicts)}})
                .dump());
+}
+
+constexpr int64_t kGateWaitMs = 600'000;
+
+Answer merge_by_proposal(Call& call, const versioning::Repository& repository, const std::string& source) {
+  TRY_LET(const auto at, call.engine().resolve(call.ctx, repository, source));
+  mesh::ProposalSpec proposal;
+  proposal.repository = repository.name;
+  proposal.source = source;
+  proposal.destination = call.path("branch");
+  proposal.key = fmt::format("merge/{}/{}", proposal.destination, at.commit.id.hex());
+  proposal.proposer.actor = {call.principal.user, call.principal.admin};
+  TRY_LET(const Json opened, call.doors.mesh->proposals.open(call.ctx, proposal));
+  const std::string id = opened["id"].as_string();
+  TRY_LET(const Json decided, call.doors.mesh->proposals.wait(call.ctx, id, kGateWaitMs));
+  const std::string& state = decided["state"].as_string();
+  if (state == "landed") return ok(Json::object({{"reference", decided["landed_commit"]}}));
+  if (state == "conflict")
+    return http::json(
+        409,
+        Json::object({{"message", "conflict found"}, {"reference", ""}, {"conflicts", decided["conflicts"]}}).dump());
+  return Error(Code::kRefused, "gate",
+               fmt::format("pre-merge gate: proposal {} is {}, incident INC-{}; see 'tarn mesh proposal show {}'", id,
+                           state, decided["incident"].as_int(), id));
 }
 
 }  // namespace
@@ -72,6 +99,12 @@ Answer merge_into_branch(Call& call) {
   const std::string& source = call.path("sourceRef");
   TRY(call.allow(auth::Action::kReadCommit, {.repository = call.path("repository"), .ref = source}));
   TRY_LET(const auto repository, call.repository());
+  if (call.doors.mesh) {
+    // A data product's trunk: the same call goes through the mesh's gate, and attaches to a proposal that it made
+    // before.
+    TRY_LET(const bool gated, call.doors.mesh->gates(call.ctx, repository.name, call.path("branch")));
+    if (gated) return merge_by_proposal(call, repository, source);
+  }
   TRY_LET(const auto result, call.engine().merge(call.ctx, repository, source, call.path("branch"), spec));
   if (!result.landed) return conflict_answer(source, call.path("branch"), result.conflicts);
   return ok(Json::object({{"reference", result.landed->id.hex()}}));

@@ -9,9 +9,13 @@
 #include "base/random.h"
 #include "block/local.h"
 #include "catalog/catalog.h"
+#include "http/client.h"
 #include "http/server.h"
 #include "http/url.h"
 #include "kv/rocks.h"
+#include "mesh/mesh.h"
+#include "quality/engine.h"
+#include "rest/mesh_routes.h"
 #include "rest/routes.h"
 #include "server/data_folder.h"
 #include "server/dispatch.h"
@@ -90,9 +94,22 @@ class Wired final : public House {
                                                         .loopback_only = loopback,
                                                         .json_body_max = size("http.json_body_bytes_max"),
                                                         .bulk_body_max = 4 * size("http.json_body_bytes_max")}});
+    // The mesh; without the check library it lives, and no gate passes.
+    quality::PoolOptions pool{.library_path = config_.text("duckdb.library")};
+    auto checks = quality::Engine::start(std::move(pool), clock_);
+    if (checks)
+      checks_ = std::move(*checks);
+    else
+      base::log(base::Level::kWarning, "contracts cannot be tested", {{"why", checks.error().message()}});
+    mesh_ = std::make_unique<mesh::Mesh>(mesh::Doors{*kv_, *catalog_, *engine_, *tasks_, *auth_, checks_.get(), client_,
+                                                     disk_, clock_, random_, folder_.path + "/exports"});
+    engine_->set_policy(&mesh_->policy);
+    doors_->mesh = mesh_.get();
     rest::add_routes(router_, *doors_);
+    rest::add_all(router_, *doors_, rest::mesh_routes());
     s3_ = no_s3;
     TRY(tasks_->start({}));
+    TRY(mesh_->start({}));
     return listen();
   }
 
@@ -151,6 +168,9 @@ class Wired final : public House {
   std::unique_ptr<versioning::Engine> engine_;
   std::unique_ptr<catalog::Catalog> catalog_;
   std::unique_ptr<auth::Auth> auth_;
+  std::unique_ptr<quality::Engine> checks_;
+  http::CurlClient client_;
+  std::unique_ptr<mesh::Mesh> mesh_;
   std::unique_ptr<rest::Doors> doors_;
   http::Router router_;
   http::Handler s3_;

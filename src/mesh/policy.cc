@@ -1,0 +1,43 @@
+#include "mesh/policy.h"
+
+#include <fmt/core.h>
+
+namespace tarn::mesh {
+namespace {
+
+bool is_gated(const versioning::Repository& repository, std::string_view branch) {
+  return branch == repository.default_branch || branch.substr(0, 5) == "dag--";
+}
+
+}  // namespace
+
+Result<bool> MeshPolicy::is_product(const Context& ctx, const versioning::Repository& repository) const {
+  TRY_LET(const auto index, records_.find(ctx, keys::repository(repository.name)));
+  return index.has_value();
+}
+
+Result<void> MeshPolicy::review(const Context& ctx, const versioning::Repository& repository,
+                                const versioning::Candidate& candidate, const versioning::Pass* pass) {
+  if (pass && pass->reviewer == "mesh") return {};
+  if (!is_gated(repository, candidate.branch)) return {};
+  TRY_LET(const bool product, is_product(ctx, repository));
+  if (!product) return {};
+  return Error(
+      Code::kForbidden, "branch",
+      fmt::format("'{}' of data product '{}' moves only by a proposal that its gate has tested: use 'tarn mesh "
+                  "propose {} <your branch>'",
+                  candidate.branch, repository.name, repository.name));
+}
+
+Result<void> MeshPolicy::admit_write(const Context& ctx, const versioning::Repository& repository,
+                                     std::string_view branch) {
+  if (!is_gated(repository, branch)) return {};
+  TRY_LET(const bool product, is_product(ctx, repository));
+  if (!product) return {};
+  return Error(
+      Code::kForbidden, "branch",
+      fmt::format("'{}' of data product '{}' takes no direct writes: write to a branch of your own and propose it",
+                  branch, repository.name));
+}
+
+}  // namespace tarn::mesh
