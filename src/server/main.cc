@@ -1,7 +1,9 @@
 // The one program: the server, its helpers, and (for every other word) the command line tool.
-#include <cstdio>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "cli/cli.h"
 #include "quality/worker.h"
 #include "server/serve.h"
 
@@ -11,6 +13,5 @@ int main(int argc, char** argv) {
   if (command == "--check-worker") return tarn::quality::check_worker_main(tarn::quality::kWorkerChannel);
   if (command == "serve") return tarn::server::serve(rest);
   if (command == "config") return tarn::server::show_config(rest);
-  std::fputs("tarn: this build has the commands serve and config\n", stderr);
-  return 64;
+  return tarn::cli::run(argc, argv);
 }

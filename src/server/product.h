@@ -1,9 +1,9 @@
 #pragma once
 // What this program is.
-#include <string_view>
+#include "base/version.h"
 
 namespace tarn::server {
 
-inline constexpr std::string_view kVersion = "0.1.0";
+using base::kVersion;
 
 }  // namespace tarn::server
