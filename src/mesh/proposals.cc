@@ -351,7 +351,7 @@ Result<Proposals::Outcome> Proposals::land(const Context& ctx, const versioning:
   const versioning::Commit& landed = prepared.candidate.commit;
   const std::string commit = landed.id.hex();
   Json proposal = record.json;
-  const std::string& id = proposal["id"].as_string();
+  const std::string id = proposal["id"].as_string();  // a copy: `proposal` changes below
   versioning::Landing landing;
   landing.candidate = prepared.candidate;
   const versioning::Pass pass{"mesh", id};
