@@ -17,6 +17,7 @@
 #include "quality/engine.h"
 #include "rest/mesh_routes.h"
 #include "rest/routes.h"
+#include "s3/handler.h"
 #include "server/data_folder.h"
 #include "server/dispatch.h"
 #include "server/product.h"
@@ -52,8 +53,6 @@ Result<void> set_up_from(const Config& config, auth::Auth& auth) {
   if (!made && made.error().code() != Code::kAlreadyExists) return std::move(made).error();
   return {};
 }
-
-http::Response no_s3(const Context&, http::Request&) { return http::text(501, "S3 is not served by this build\n"); }
 
 class Wired final : public House {
  public:
@@ -107,7 +106,8 @@ class Wired final : public House {
     doors_->mesh = mesh_.get();
     rest::add_routes(router_, *doors_);
     rest::add_all(router_, *doors_, rest::mesh_routes());
-    s3_ = no_s3;
+    s3_ = s3::make_handler(
+        {*catalog_, *auth_, clock_, config_.text("s3.region"), config_.list("s3.domains"), &principals_});
     TRY(tasks_->start({}));
     TRY(mesh_->start({}));
     return listen();

@@ -58,6 +58,10 @@ inline constexpr uint32_t kTagCacheControl = 4;
 inline constexpr uint32_t kTagContentEncoding = 5;
 inline constexpr uint32_t kTagContentDisposition = 6;
 inline constexpr uint32_t kTagExpiry = 7;  ///< ms since the epoch, varint
+inline constexpr uint32_t kTagCrc32 = 8;   ///< 4 raw bytes, big-endian
+inline constexpr uint32_t kTagCrc32c = 9;  ///< 4 raw bytes, big-endian
+inline constexpr uint32_t kTagSha1 = 10;   ///< 20 raw bytes
+inline constexpr uint32_t kTagContentLanguage = 11;
 
 struct Entry {
   uint64_t size = 0;
