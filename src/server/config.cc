@@ -11,26 +11,13 @@ namespace tarn::server {
 namespace {
 
 /// Variables with our prefix that belong to the command line tool, jobs, tests or builds, not to the server.
-constexpr std::string_view kForeignVariables[] = {"TARN_CONFIG",
-                                                  "TARN_KILL_POINT",
-                                                  "TARN_BINARY",
-                                                  "TARN_JOBS",
-                                                  "TARN_SKIP_APT",
-                                                  "TARN_OS_RELEASE",
-                                                  "TARN_ENDPOINT",
-                                                  "TARN_S3_ENDPOINT",
-                                                  "TARN_REPOSITORY",
-                                                  "TARN_BRANCH",
-                                                  "TARN_JOB_URI",
-                                                  "TARN_RUN_KEY",
-                                                  "TARN_ACCESS_KEY_ID",
-                                                  "TARN_SECRET_ACCESS_KEY",
-                                                  "TARN_SEED",
-                                                  "TARN_BIN",
-                                                  "TARN_PYTHON",
-                                                  "TARN_ALERTMANAGER",
-                                                  "TARN_FLIGHTS_ARCHIVE",
-                                                  "TARN_DUCKDB_HTTPFS"};
+constexpr std::string_view kForeignVariables[] = {
+    "TARN_CONFIG",       "TARN_KILL_POINT", "TARN_BINARY",       "TARN_JOBS",          "TARN_SKIP_APT",
+    "TARN_OS_RELEASE",   "TARN_ENDPOINT",   "TARN_S3_ENDPOINT",  "TARN_REPOSITORY",    "TARN_BRANCH",
+    "TARN_JOB_URI",      "TARN_RUN_KEY",    "TARN_PIPELINE",     "TARN_JOB",           "TARN_ATTEMPT",
+    "TARN_SERVER",       "TARN_PROFILE",    "TARN_PROFILE_FILE", "TARN_ACCESS_KEY_ID", "TARN_SECRET_ACCESS_KEY",
+    "TARN_SEED",         "TARN_BIN",        "TARN_PYTHON",       "TARN_ALERTMANAGER",  "TARN_FLIGHTS_ARCHIVE",
+    "TARN_DUCKDB_HTTPFS"};
 
 /// Lower case, with '.', '-' and '_' the same.
 std::string plain(std::string_view text) {
