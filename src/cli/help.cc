@@ -75,9 +75,29 @@ std::string two_columns(const std::vector<std::pair<std::string, std::string>>& 
   return out;
 }
 
+/// Text in lines of at most 80 characters.
+std::string wrapped(std::string_view text) {
+  std::string out;
+  size_t used = 0;
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find_first_of(" \n"));
+    if (used > 0 && used + 1 + width_of(word) > 80) {
+      out += "\n";
+      used = 0;
+    } else if (used > 0) {
+      out += " ";
+      ++used;
+    }
+    out += word;
+    used += width_of(word);
+    text.remove_prefix(std::min(word.size() + 1, text.size()));
+  }
+  return out + "\n";
+}
+
 std::string details(const Command& command) {
-  std::string out = usage_line(command) + "\n\n" + command.summary + ".\n";
-  if (!command.more.empty()) out += "\n" + command.more + "\n";
+  std::string out = wrapped(usage_line(command)) + "\n" + wrapped(command.summary + ".");
+  if (!command.more.empty()) out += "\n" + wrapped(command.more);
   std::vector<std::pair<std::string, std::string>> rows;
   for (const Operand& operand : command.operands) rows.emplace_back(operand.name, operand.help);
   for (const Option& option : command.options)
@@ -100,8 +120,8 @@ std::string exit_text() {
 }
 
 constexpr std::string_view kAddresses =
-    "Addresses are repository/ref/path, also written tarn://… or lakefs://…; a ref is a\n"
-    "branch, a tag, a commit (or its beginning), or one of these with ~N or ^N behind it.\n";
+    "Addresses are repository/ref/path, also written tarn://… or lakefs://…; a ref is\n"
+    "a branch, a tag, a commit (or its beginning), or one of these with ~N or ^N.\n";
 
 bool begins(const Command& command, const std::string& group) {
   return group.empty() || command.words == group || command.words.starts_with(group + " ");

@@ -23,7 +23,7 @@ def test_the_reference_page_is_what_the_program_says(tarn):
 def test_help_ends_with_0_and_fits_80_columns(tarn, words):
     done = tarn.ok(*words)
     assert done.out and not done.err
-    assert all(len(line) <= 100 for line in done.out.splitlines())
+    assert all(len(line) <= 80 for line in done.out.splitlines())
 
 
 def test_every_command_has_help(tarn):
