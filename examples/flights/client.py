@@ -48,6 +48,8 @@ class User:
             except ValueError:
                 message = answer.text
             raise Refused(method, path, answer.status_code, message[:400])
+        if "json" not in answer.headers.get("Content-Type", ""):
+            return {}
         return answer.json() if answer.content else {}
 
     def get(self, path, **params):

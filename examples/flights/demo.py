@@ -98,7 +98,8 @@ def make_users(admin, say):
     users = {}
     for domain in dict.fromkeys(p[0] for p in PRODUCTS.values()):
         try:
-            admin.post("/auth/users", {"id": domain})
+            own = [repository for repository, product in PRODUCTS.items() if product[0] == domain]
+            admin.post("/auth/users", {"id": domain, "writable_repositories": own})
         except client.Refused as refused:
             if refused.status != 409:
                 raise
