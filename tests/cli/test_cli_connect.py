@@ -3,7 +3,7 @@ import json
 import socket
 
 import pytest
-from conftest import KEY, SECRET, Server, Tarn
+from shell import KEY, SECRET, Server, Tarn
 
 
 def test_setup_keeps_the_keys_for_their_owner_only_and_happens_once(tmp_path):

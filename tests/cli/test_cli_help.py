@@ -3,7 +3,7 @@ import pathlib
 import re
 
 import pytest
-from conftest import Tarn
+from shell import Tarn
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

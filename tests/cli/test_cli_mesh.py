@@ -11,7 +11,7 @@ import time
 
 import duckdb
 import pytest
-from conftest import BINARY, KEY, SECRET, Server, Tarn, environment
+from shell import BINARY, KEY, SECRET, Server, Tarn, environment
 
 LIBRARY = os.environ.get("TARN_DUCKDB_LIBRARY")
 keys = (f"2026-01-{day:02}" for day in itertools.count(1))

@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from conftest import SECRET, Tarn
+from shell import SECRET, Tarn
 
 
 def lines(text):
