@@ -6,6 +6,7 @@
 
 #include "s3/conditions.h"
 #include "s3/errors.h"
+#include "versioning/records.h"
 
 namespace tarn::s3 {
 
@@ -29,6 +30,20 @@ Result<bool> Call::url_encoding() const {
   if (*type != "url")
     return refuse("InvalidArgument", "Invalid Encoding Method specified in Request: only url is known");
   return true;
+}
+
+Result<void> check_takes_writes(const Call& call) {
+  const Address& at = call.address;
+  TRY_LET(const auto repository, call.engine().get_repository(call.ctx, at.bucket));
+  if (repository.read_only)
+    return Error(Code::kForbidden, "repository", fmt::format("repository '{}' is read-only", at.bucket));
+  const auto branch = call.engine().get_branch(call.ctx, repository, at.ref);
+  if (!branch) return explain_write(call, at, branch.error());
+  TRY_LET(const auto rules, call.engine().protection(call.ctx, repository));
+  if (versioning::protects(rules, at.ref))
+    return Error(Code::kForbidden, "branch",
+                 fmt::format("branch '{}' is protected: write to another branch and merge it", at.ref));
+  return {};
 }
 
 Error explain_write(const Call& call, const Address& address, Error error) {

@@ -49,6 +49,11 @@ struct Call {
   Result<bool> url_encoding() const;
 };
 
+/// Whether the branch takes writes at all, asked before many bytes are read for nothing. The answer that counts is
+/// given when the entry is staged. Errors: kForbidden (protected, read-only); those of explain_write. Cost: three
+/// reads.
+Result<void> check_takes_writes(const Call& call);
+
 /// What a refused write is told: a tag or commit in the branch's place is AccessDenied, a missing branch NoSuchBucket
 /// with the cure; any other error stays.
 Error explain_write(const Call& call, const Address& address, Error error);

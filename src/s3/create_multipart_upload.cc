@@ -13,6 +13,7 @@ Answer create_multipart_upload(Call& call) {
   TRY(refuse_unsupported_headers(call.headers()));
   catalog::PutOptions options;
   TRY(read_object_headers(call.headers(), options));
+  TRY(check_takes_writes(call));
   const Address& at = call.address;
   auto upload = call.catalog().create_upload(call.ctx, at.bucket, at.ref, at.path, options);
   if (!upload) return explain_write(call, at, std::move(upload).error());

@@ -104,14 +104,13 @@ S3Code code_of(const Error& error) {
     case Code::kRefused:
       return {"AccessDenied", 403};
     case Code::kNotFound:
+    case Code::kGone:
       return {"NoSuchKey", 404};
     case Code::kAlreadyExists:
     case Code::kMergeConflict:
       return {"OperationAborted", 409};
     case Code::kConflict:
       return {"PreconditionFailed", 412};
-    case Code::kGone:
-      return {"NoSuchVersion", 404};
     case Code::kTooLarge:
       return {"EntityTooLarge", 400};
     case Code::kUnsupported:
@@ -120,13 +119,11 @@ S3Code code_of(const Error& error) {
       return {"SlowDown", 503};
     case Code::kUnavailable:
     case Code::kUnknownOutcome:
-      return {"ServiceUnavailable", 503};
     case Code::kNoSpace:
-      return {"InsufficientStorage", 507};
+      return {"ServiceUnavailable", 503};
     case Code::kDeadline:
-      return {"RequestTimeout", 400};
     case Code::kCancelled:
-      return {"IncompleteBody", 400};
+      return {"RequestTimeout", 400};
     case Code::kCorrupt:
     case Code::kInternal:
       return {"InternalError", 500};

@@ -10,6 +10,9 @@
 namespace tarn::s3 {
 namespace {
 
+/// From here on it pays to ask before the bytes are read whether they may stay.
+constexpr uint64_t kLarge = 1 << 20;
+
 /// "main/" with no bytes: clients make such folders on their way to a file; a branch has its own already.
 Answer put_ref_root(Call& call, Body& body) {
   TRY_LET(const auto repository, call.engine().get_repository(call.ctx, call.address.bucket));
@@ -38,6 +41,7 @@ Answer put_object(Call& call) {
   TRY_LET(options.expect, write_expectation(call.headers()));
   TRY_LET(const auto body, call.body());
   if (call.address.is_ref_root()) return put_ref_root(call, *body);
+  if (call.request.content_length.value_or(kLarge) >= kLarge) TRY(check_takes_writes(call));
   options.md5 = body->md5();
   // A checksum in the trailer is known only now; tags are read after the last byte.
   body->on_verified([&] {
