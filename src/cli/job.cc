@@ -27,11 +27,14 @@ struct Attempt {
 Result<Answer> insist(Api& api, std::string_view path, const Json& body, int64_t timeout_ms) {
   base::Clock& clock = base::system_clock();
   const base::SteadyMs until = clock.steady_ms() + kServerAwayMs;
+  bool said = false;
   for (int64_t pause_ms = 50;; pause_ms = std::min(pause_ms * 2, kPauseMaxMs)) {
     auto answer = api.ask("POST", path, {}, &body, timeout_ms);
     const bool away = answer ? answer->status == 503 || answer->status == 502 || answer->status == 504
                              : answer.error().code() != Code::kInvalid;
     if (!away || clock.steady_ms() >= until) return answer;
+    if (!said) std::fprintf(stderr, "tarn: waiting for the server at %s\n", api.target().server.c_str());
+    said = true;
     clock.sleep_ms(pause_ms);
   }
 }

@@ -80,7 +80,7 @@ def mesh(tmp_path_factory):
     server = Server(folder / "data", env={"TARN_DUCKDB_LIBRARY": LIBRARY} if LIBRARY else {}).start()
     try:
         tarn = Tarn(folder, server.url)
-        tarn.url = server.url
+        tarn.url, tarn.server = server.url, server
         if tarn("clock", "get").code != 0:
             pytest.skip("THE SERVER HAS NO MESH YET: job exec and the mesh's commands are not tested")
         if not LIBRARY:
@@ -92,7 +92,7 @@ def mesh(tmp_path_factory):
         (definitions / "contracts" / "orders.odcs.yaml").write_text(CONTRACT)
         (definitions / "pipelines" / "daily.yaml").write_text(PIPELINE)
         (folder / "job.py").write_text(JOB)
-        tarn.ok("mesh", "domain", "add", "sales", "--owner", "admin")
+        tarn.ok("mesh", "domain", "create", "sales", "--owner", "admin")
         done = tarn.ok("mesh", "product", "create", "sales/orders", "--files", "orders", "--owner", "admin")
         assert done.out.startswith("sales/orders\n  repository  sales-orders\n")
         tarn.good = parquet(folder / "good.parquet", "(1, 10), (2, 20)")
@@ -233,13 +233,37 @@ def test_signals_go_through_and_end_the_attempt(mesh):
     assert "failed" in mesh.ok("mesh", "run", "status", "sales-orders", "daily", key).out
 
 
+def test_a_server_that_restarts_in_the_middle_loses_nothing(mesh):
+    key = start(mesh)
+    program = "import os, subprocess, sys; print('up', flush=True); sys.stdin.readline(); exec(open('job.py').read())"
+    process = subprocess.Popen([str(BINARY), *exec_words(key, sys.executable, "-c", program, mesh.good)], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=mesh.home,
+                               env=environment(**mesh.variables, TARN_CLI=str(BINARY)))
+    assert process.stdout.readline() == "up\n"
+    mesh.server.kill()
+    mesh.server.listen = mesh.url.removeprefix("http://")
+    mesh.server.start()
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0 and f"job make of {key} landed" in errors, errors
+    # And one that dies before the job is complete: the command line waits for it.
+    key = start(mesh)
+    mesh.server.kill()
+    process = subprocess.Popen([str(BINARY), *exec_words(key, "true")], stderr=subprocess.PIPE, text=True, env=environment(**mesh.variables))
+    assert process.stderr.readline() == f"tarn: waiting for the server at {mesh.url}\n"
+    mesh.server.start()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+
+
 def test_contracts_are_linted_and_compared(mesh):
     folder = pathlib.Path(mesh.home)
     (folder / "new.yaml").write_text(CONTRACT.replace("      - {name: amount, logicalType: integer, physicalType: INTEGER, required: true}\n", ""))
     (folder / "broken.yaml").write_text("schema: [\n")
     assert "fine" in mesh.ok("mesh", "contract", "lint", "orders/contracts/orders.odcs.yaml").out
     done = mesh("mesh", "contract", "lint", "broken.yaml")
-    assert done.code == 3 and "broken.yaml: has findings" in done.out
+    assert done.code == 3 and "broken.yaml: not valid" in done.out
     done = mesh.ok("mesh", "contract", "diff", "orders/contracts/orders.odcs.yaml", "new.yaml")
     assert "breaking: needs a new major" in done.out
     assert mesh("mesh", "contract", "diff", "orders/contracts/orders.odcs.yaml", "new.yaml", "--check").code == 3

@@ -163,7 +163,7 @@ Result<int> graph(Call& call) {
 std::vector<Command> catalogue_commands() {
   const Operand product{"PRODUCT", "domain/name"};
   return {
-      {.words = "mesh domain add",
+      {.words = "mesh domain create",
        .summary = "Makes a domain: a team that owns products",
        .operands = {{"NAME", "the domain"}},
        .options = {{"owner", "USER", "who answers for it"}},

@@ -18,22 +18,17 @@ Result<int> lint(Call& call) {
   Json all = Json::object();
   for (const std::string& file : call.all_operands("FILE")) {
     TRY_LET(std::string text, text_of(file));
-    const Json body = Json::object({{"contract", std::move(text)}});
+    const Json body = Json::object({{"contract", std::move(text)}, {"file", file}});
     TRY_LET(const Answer answer, call.api->ask("POST", "/mesh/contracts/lint", {}, &body));
-    if (!answer.ok() && answer.status != 400) return error_of(answer);
-    const Json& findings = answer.body.is_array() ? answer.body : answer.body["findings"];
-    const bool fine = answer.ok() && findings.size() == 0 && answer.body["valid"].as_bool(true);
-    clean = clean && fine;
+    if (!answer.ok()) return error_of(answer);
+    const bool valid = answer.body["valid"].as_bool();
+    const bool fine = valid && answer.body["warnings"].size() == 0;
+    clean = clean && valid && (fine || !call.has("strict"));
     all.set(file, answer.body);
     if (call.out->json()) continue;
-    call.out->line(fmt::format("{}: {}", file, fine ? "fine" : "has findings"));
-    if (!answer.ok()) call.out->line("  " + printable(answer.body["message"].as_string()));
-    for (const Json& f : findings.items()) {
-      std::string line;
-      for (const char* name : {"severity", "line", "path", "message"})
-        if (f.has(name)) line += (line.empty() ? "" : "  ") + number_text(f[name]);
-      call.out->line("  " + (f.is_object() ? line : number_text(f)));
-    }
+    call.out->line(fmt::format("{}: {}", file, fine ? "fine" : valid ? "valid, with warnings" : "not valid"));
+    for (const Json& error : answer.body["errors"].items()) call.out->line("  x " + number_text(error));
+    for (const Json& warning : answer.body["warnings"].items()) call.out->line("  ! " + number_text(warning));
   }
   static_cast<void>(call.out->as_json(all));
   return clean ? kDone : kGateRefused;
@@ -43,7 +38,9 @@ Result<int> diff(Call& call) {
   TRY_LET(std::string old_text, text_of(call.operand("OLD")));
   TRY_LET(std::string new_text, text_of(call.operand("NEW")));
   Json body = Json::object({{"old", std::move(old_text)}, {"new", std::move(new_text)}});
-  if (call.has("product")) body.set("product", call.get("product"));
+  for (const char* name : {"product", "port"})
+    if (call.has(name)) body.set(name, call.get(name));
+  if (call.has("expectation")) body.set("side", "expectation");
   TRY_LET(const Json answer, call.api->post("/mesh/contracts/diff", body));
   const bool breaking = answer["breaking"].as_bool();
   const int code = breaking && call.has("check") ? kGateRefused : kDone;
@@ -67,12 +64,15 @@ std::vector<Command> contract_commands() {
       {.words = "mesh contract lint",
        .summary = "Reads contracts as the gate would, and says what is wrong in them",
        .operands = {{"FILE", "an ODCS contract in YAML", Operand::Count::kMany}},
+       .options = {{"strict", "", "warnings count too"}},
        .run = lint,
-       .more = "Exit code 3 when there are findings."},
+       .more = "Exit code 3 when a contract is not valid."},
       {.words = "mesh contract diff",
        .summary = "Classes the changes between two contracts and names the consumers they break",
        .operands = {{"OLD", "the contract before"}, {"NEW", "the contract after"}},
-       .options = {{"product", "domain/name", "whose consumers are meant"},
+       .options = {{"product", "NAME", "domain/name: whose consumers are meant"},
+                   {"port", "PORT", "and of which port"},
+                   {"expectation", "", "the contracts are a consumer's expectations, not a promise"},
                    {"check", "", "exit with 3 when it breaks"}},
        .run = diff},
   };
