@@ -29,6 +29,18 @@ Json strings(const std::vector<std::string>& list) {
   return out;
 }
 
+/// A sibling's landing writes the run's record, too, and holds no lock of ours: who lost that race starts over.
+template <class Step>
+auto over_races(Step step) -> decltype(step()) {
+  constexpr int kRacesMax = 20;
+  auto result = step();
+  for (int i = 0; i < kRacesMax && !result; ++i) {
+    if (result.error().code() != Code::kConflict || result.error().subject() != "key") break;
+    result = step();
+  }
+  return result;
+}
+
 void make_runnable(const Pipeline& pipeline, Json& jobs) {
   for (const PipelineJob& job : pipeline.jobs) {
     Json state = jobs[job.name];
@@ -257,6 +269,11 @@ Result<void> Runs::ensure_branch(const Context& ctx, const Place& where, Json& r
 
 Result<Json> Runs::begin(const Context& ctx, const Actor& actor, const std::string& repository,
                          const std::string& pipeline, const std::string& key, const std::string& job_name) {
+  return over_races([&] { return begin_once(ctx, actor, repository, pipeline, key, job_name); });
+}
+
+Result<Json> Runs::begin_once(const Context& ctx, const Actor& actor, const std::string& repository,
+                              const std::string& pipeline, const std::string& key, const std::string& job_name) {
   TRY(world_.need_owner(ctx, actor, repository));
   TRY_LET(const Place where, place(ctx, repository, pipeline));
   const PipelineJob* job = where.pipeline->find(job_name);
@@ -323,6 +340,10 @@ Result<Json> Runs::begin(const Context& ctx, const Actor& actor, const std::stri
 }
 
 Result<Json> Runs::complete(const Context& ctx, const std::string& attempt_id, const std::string& fence) {
+  return over_races([&] { return complete_once(ctx, attempt_id, fence); });
+}
+
+Result<Json> Runs::complete_once(const Context& ctx, const std::string& attempt_id, const std::string& fence) {
   TRY_LET(const Record attempt, world_.records.get(ctx, keys::attempt(attempt_id), "attempt", attempt_id));
   const Json& a = attempt.json;
   const std::string repository = a["repository"].as_string(), pipeline = a["pipeline"].as_string();

@@ -58,6 +58,9 @@ class Runs final : public Participant {
     const Pipeline* pipeline = nullptr;
   };
   Result<Place> place(const Context& ctx, const std::string& repository, const std::string& pipeline);
+  Result<Json> begin_once(const Context& ctx, const Actor& actor, const std::string& repository,
+                          const std::string& pipeline, const std::string& key, const std::string& job_name);
+  Result<Json> complete_once(const Context& ctx, const std::string& attempt_id, const std::string& fence);
   Json fresh(const Place& place, const std::string& key, int64_t generation) const;
   Result<Json> waiting_for(const Context& ctx, const Place& place, const std::string& key);
   /// The digests of everything the run reads that no job of it writes.
