@@ -45,6 +45,7 @@ class Story:
         self.begin = time.monotonic()
         self.pool = concurrent.futures.ThreadPoolExecutor(4)
         self.refused, self.warnings, self.runs, self.missing = [], [], [], []
+        self.onboarded = set()      # proposals of onboardings that were looked at
         self.waiting = {}           # day: entry of a natural refusal whose cure is still to come
         self.landed, self.late = [], set()
         self.delivered = set()      # (table, day) that were sent before their morning
@@ -176,12 +177,13 @@ class Story:
         """The consumer works off what is due for an input; returns the proposals that this made."""
         analytics = self.users["analytics"]
         answer = analytics.mesh(f"/repos/analytics/onboard/{name}/runs", {}, named="onboard a publication", timeout=300)
-        proposals = []
-        for proposal in answer.get("proposals") or []:
-            if isinstance(proposal, str):
-                proposal = analytics.mesh(f"/proposals/{proposal}")
-            proposals.append(self.wait(analytics, proposal))
-        return proposals
+        made = [p["id"] for p in answer.get("proposals") or []]
+        # The server follows publications by itself, too: what it refused meanwhile stands among the refused proposals.
+        made += [p["id"] for p in listed(analytics.get("/mesh/proposals", repository="analytics", state="failed"))
+                 if (p.get("context") or {}).get("input") == name]
+        new = [i for i in dict.fromkeys(made) if i not in self.onboarded]
+        self.onboarded.update(new)
+        return [self.wait(analytics, analytics.mesh(f"/proposals/{i}")) for i in new]
 
     def entry(self, day, repository, table, proposal, fault=None):
         """What a refused proposal leaves for people: its incident, the failing rows, the untouched main."""
