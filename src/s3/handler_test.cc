@@ -9,15 +9,14 @@
 #include "auth/sigv4.h"
 #include "base/bytes.h"
 #include "base/hash.h"
-#include "tasks/tasks.h"
-#include "versioning/testing/world.h"
+#include "catalog/testing/world.h"
 
 namespace tarn::s3 {
 namespace {
 
+using catalog::testing::World;
 using versioning::testing::Backend;
 using versioning::testing::must;
-using versioning::testing::World;
 
 struct Key {
   std::string id, secret;
@@ -95,9 +94,7 @@ class Door : public testing::Test {
   World world_{Backend::kMemory};
   base::testing::ScratchFolder folder_;
   versioning::Repository repository_ = world_.repository("data");
-  tasks::Tasks tasks_{*world_.kv, world_.clock, world_.random, 1};
-  std::unique_ptr<catalog::Catalog> catalog_ = must(catalog::Catalog::open(
-      *world_.kv, *world_.blocks, base::system_disk(), *world_.engine, tasks_, world_.clock, world_.random, {}));
+  catalog::Catalog* catalog_ = world_.catalog.get();
   std::unique_ptr<auth::Auth> auth_;
   Key admin_;
   http::Handler handler_;

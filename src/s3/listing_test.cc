@@ -6,16 +6,14 @@
 
 #include <set>
 
-#include "kv/memory.h"
-#include "tasks/tasks.h"
-#include "versioning/testing/world.h"
+#include "catalog/testing/world.h"
 
 namespace tarn::s3 {
 namespace {
 
+using catalog::testing::World;
 using versioning::testing::Backend;
 using versioning::testing::must;
-using versioning::testing::World;
 
 class Listing : public testing::Test {
  protected:
@@ -41,9 +39,7 @@ class Listing : public testing::Test {
 
   World world_{Backend::kMemory};
   versioning::Repository repository_ = world_.repository("data");
-  tasks::Tasks tasks_{*world_.kv, world_.clock, world_.random, 1};
-  std::unique_ptr<catalog::Catalog> catalog_ = must(catalog::Catalog::open(
-      *world_.kv, *world_.blocks, base::system_disk(), *world_.engine, tasks_, world_.clock, world_.random, {}));
+  catalog::Catalog* catalog_ = world_.catalog.get();
 };
 
 TEST_F(Listing, TheRootHoldsBranchesInTheOrderOfTheirKeys) {
