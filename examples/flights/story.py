@@ -400,13 +400,15 @@ class Story:
         weather, analytics = self.owner("weather"), self.users["analytics"]
         contracts = HERE / "mesh" / "weather" / "contracts"
         old, new = (contracts / "hourly.odcs.yaml").read_text(), (contracts / "hourly@2.odcs.yaml").read_text()
-        diff = weather.mesh("/contracts/diff", {"old": old, "new": new, "product": product_id("weather")})
+        diff = weather.mesh("/contracts/diff", {"old": old, "new": new, "product": product_id("weather"), "port": "hourly"})
         found = {"breaking": diff.get("breaking"), "consumers": diff.get("consumers"),
                  "changes": [f"{c.get('class')}: {c.get('path')}" for c in diff.get("changes") or [] if c.get("class") == "breaking"]}
         product = (HERE / "mesh/weather/product.odps.yaml").read_text().replace(
             "outputPorts:\n", "outputPorts:\n  - {name: hourly, version: 2.0.0, contractId: weather-hourly, type: tables}\n")
         found["added"] = self.brief(self.propose("weather", "hourly-2", {}, "hourly@2, keyed on the hour in UTC", texts={
             "_mesh/contracts/hourly@2.odcs.yaml": new, "_mesh/product.odps.yaml": product}))
+        if found["added"]["state"] != "landed":
+            raise SystemExit(f"demo: hourly@2 was not taken: {found['added']}")
         with self.optional("dry-run of hourly@2"):
             report = analytics.mesh("/subscriptions/analytics/weather/dry-run", {"from": "weather/hourly:hourly@2"})
             found["dry_run"] = "passed" if not failing(report.get("report", report)) else "failed"

@@ -312,8 +312,15 @@ Result<Tested> Checks::test(const Context& ctx, const versioning::Repository& re
     if (partitions.empty() && is_new) partitions.insert("");  // a new promise is tested on all that is there
     if (partitions.empty()) continue;
     tested.touched[file->prefix] = partitions;
-    const auto run =
-        run_contract(ctx, *file, repository, head, candidate, at_candidate, partitions, findings, contracts);
+    // The size of a partition is judged when it comes; a promise that begins later does not judge the old ones.
+    std::optional<ContractFile> without_baselines;
+    if (is_new && partitions.contains("")) {
+      without_baselines = *file;
+      for (quality::Schema& schema : without_baselines->contract.schemas)
+        for (quality::Rule& rule : schema.rules) rule.baseline.reset();
+    }
+    const auto run = run_contract(ctx, without_baselines ? *without_baselines : *file, repository, head, candidate,
+                                  at_candidate, partitions, findings, contracts);
     if (!run) {
       Json f = finding("engine", "error", "the contract can be tested", run.error().text());
       findings.push(f.set("contract", file->path));
