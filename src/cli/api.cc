@@ -118,7 +118,7 @@ Result<Json> Api::call(std::string_view method, std::string_view path, const htt
   return std::move(answer.body);
 }
 
-Result<void> Api::each(std::string_view path, http::Query query, int64_t amount,
+Result<void> Api::each(std::string_view path, const http::Query& query, int64_t amount,
                        const std::function<Result<void>(const Json&)>& each) {
   std::string after;
   for (int64_t left = amount; amount == 0 || left > 0;) {
@@ -135,9 +135,9 @@ Result<void> Api::each(std::string_view path, http::Query query, int64_t amount,
   return {};
 }
 
-Result<Json> Api::list(std::string_view path, http::Query query, int64_t amount) {
+Result<Json> Api::list(std::string_view path, const http::Query& query, int64_t amount) {
   Json results = Json::array();
-  TRY(each(path, std::move(query), amount, [&](const Json& item) -> Result<void> {
+  TRY(each(path, query, amount, [&](const Json& item) -> Result<void> {
     results.push(item);
     return {};
   }));

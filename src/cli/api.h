@@ -57,10 +57,10 @@ class Api {
   Result<http::ClientResponse> send(http::ClientRequest request);
 
   /// Calls `each` for every item of a paged list, page by page; stops after `amount` items (0: all).
-  Result<void> each(std::string_view path, http::Query query, int64_t amount,
+  Result<void> each(std::string_view path, const http::Query& query, int64_t amount,
                     const std::function<Result<void>(const Json&)>& each);
   /// All of a paged list as one body.
-  Result<Json> list(std::string_view path, http::Query query, int64_t amount);
+  Result<Json> list(std::string_view path, const http::Query& query, int64_t amount);
 
  private:
   Target target_;

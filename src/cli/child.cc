@@ -28,7 +28,7 @@ std::vector<std::string> environment(const std::vector<std::pair<std::string, st
       out.emplace_back(text);
   }
   for (const auto& [name, value] : set)
-    if (!value.empty()) out.push_back(name + "=" + value);
+    if (!value.empty()) out.push_back(fmt::format("{}={}", name, value));
   return out;
 }
 
@@ -93,8 +93,10 @@ Result<ChildEnd> run_child(const std::vector<std::string>& command,
     }
     const int64_t wait_ms = std::min(next_tick, kill_at == 0 ? next_tick : kill_at) - now;
     const timespec pause{wait_ms / 1000, (wait_ms % 1000) * 1'000'000};
-    const int number = ::sigtimedwait(&watched, nullptr, &pause);
-    if (number > 0 && number != SIGCHLD) ::kill(pid, number);
+    siginfo_t info{};
+    const int number = ::sigtimedwait(&watched, &info, &pause);
+    // What a terminal sends goes to the child by itself: once is enough.
+    if (number > 0 && number != SIGCHLD && info.si_code != SI_KERNEL) ::kill(pid, number);
   }
 }
 

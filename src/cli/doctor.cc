@@ -16,7 +16,7 @@ Result<int> doctor(Call& call) {
   Output& out = *call.out;
   say(out, true, fmt::format("server {} (from {})", target.server, target.server_origin));
   const auto health = call.api->ask("GET", "/healthcheck", {}, nullptr, 5'000);
-  if (!health) return std::move(health).error();
+  if (!health) return health.error();
   say(out, health->ok(), fmt::format("it answers {}", health->status));
   TRY_LET(const Json setup, call.api->get("/setup_lakefs"));
   const bool ready = setup["state"].as_string() == "initialized";

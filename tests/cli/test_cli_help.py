@@ -1,9 +1,12 @@
 """Help is the documentation, and it is the same everywhere."""
 import pathlib
 import re
+import shutil
+import subprocess
+import time
 
 import pytest
-from shell import Tarn
+from shell import BINARY, Tarn
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -64,6 +67,14 @@ def test_wrong_use_points_to_the_help_of_the_command(tarn):
 
 
 def test_starting_takes_milliseconds(tarn):
-    import time
     best = min((lambda begin: (tarn.ok("version"), time.monotonic() - begin)[1])(time.monotonic()) for _ in range(10))
     assert best < 0.25, f"tarn version took {best:.3f} s at best"
+
+
+def test_the_demo_says_what_it_needs(tmp_path):
+    """Beside no clone there is nothing to run."""
+    if any((folder / "examples").exists() for folder in tmp_path.parents):
+        pytest.skip("the tests' folder lies in a clone")
+    alone = shutil.copy(BINARY, tmp_path / "tarn")
+    done = subprocess.run([str(alone), "demo"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2 and "run it inside a clone" in done.stderr
