@@ -26,7 +26,7 @@ const ContractFile* find_path(const std::vector<ContractFile>& files, std::strin
 }
 
 bool refuses(const Json& finding) {
-  const std::string& result = finding["result"].as_string();
+  const std::string result = finding["result"].as_string();
   return result == "failed" || result == "error";
 }
 
@@ -254,7 +254,7 @@ Result<void> Checks::apply_waivers(const Context& ctx, const versioning::Reposit
     const ContractFile* file = find_path(definitions.contracts, f["contract"].as_string());
     if (!file) file = find_path(definitions.expectations, f["contract"].as_string());
     if (!file) continue;  // the mesh's own rules cannot be waived
-    const std::string& partition = f["partition"].as_string();
+    const std::string partition = f["partition"].as_string();
     const std::string scope =
         partition.empty() ? file->prefix : fmt::format("{}{}={}/", file->prefix, file->partition, partition);
     TRY_LET(const std::string digest, world_.doors.engine.scope_digest(ctx, repository, candidate, scope));

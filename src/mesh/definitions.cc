@@ -147,7 +147,7 @@ Result<std::vector<Input>> parse_inputs(const std::string& path, const Json& doc
     if (!kModes.contains(input.mode))
       return invalid(path,
                      fmt::format("input '{}': mode '{}' is not one of auto, every, manual, pinned", name, input.mode));
-    const std::string& from = node["from"].as_string();
+    const std::string from = node["from"].as_string();
     if (from.empty()) return invalid(path, fmt::format("input '{}': from is missing", name));
     if (from.find(':') != std::string::npos && !has_prefix(from, "local:")) {
       TRY_LET(const PortName port, parse_port_name(from));
@@ -189,7 +189,7 @@ Result<Pipeline> parse_pipeline(const std::string& path, const Json& document) {
   const Json& trigger = document["trigger"];
   pipeline.on_inputs = words(trigger["onInputs"]);
   pipeline.partition = trigger["partition"].as_string();
-  const std::string& isolation = document["isolation"].as_string();
+  const std::string isolation = document["isolation"].as_string();
   if (!isolation.empty() && isolation != "serializable" && isolation != "snapshot")
     return invalid(path, "isolation must be serializable or snapshot");
   pipeline.serializable = isolation != "snapshot";

@@ -68,7 +68,7 @@ Result<void> Exports::bring(const Context& ctx, const versioning::Repository& re
   TRY(disk.make_directories(building));
   TRY(disk.make_directories(target + "/versions"));
   TRY_LET(const versioning::Resolved at, world_.doors.engine.resolve(ctx, repository, (*latest)["commit"].as_string()));
-  const std::string& prefix = (*latest)["path"].as_string();
+  const std::string prefix = (*latest)["path"].as_string();
 
   // Files of the version that stands are linked when they are the same object.
   const std::string previous = known ? target + "/versions/" + known->json["tag"].as_string() : "";

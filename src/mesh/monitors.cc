@@ -14,10 +14,10 @@ constexpr int64_t kDayMs = 24 * 3'600'000;
 /// The limit in hours, or nullopt when the contract promises none.
 std::optional<double> latency_hours(const Json& sla) {
   for (const Json& property : sla.items()) {
-    const std::string& name = property["property"].as_string();
+    const std::string name = property["property"].as_string();
     if (name != "latency" && name != "freshness") continue;
     const double value = property["value"].as_double();
-    const std::string& unit = property["unit"].as_string();
+    const std::string unit = property["unit"].as_string();
     if (unit == "d" || unit == "days" || unit == "day") return value * 24;
     if (unit == "m" || unit == "min" || unit == "minutes") return value / 60;
     return value;

@@ -135,7 +135,7 @@ Result<Json> Products::create(const Context& ctx, const Actor& actor, const Json
 
 Result<Json> Products::summary(const Context& ctx, const Json& product) {
   Json out = product;
-  const std::string& repository_name = product["repository"].as_string();
+  const std::string repository_name = product["repository"].as_string();
   TRY_LET(const versioning::Repository repository, world_.doors.engine.get_repository(ctx, repository_name));
   TRY_LET(const versioning::Resolved at, world_.doors.engine.resolve(ctx, repository, repository.default_branch));
   Json ports = Json::array();

@@ -102,7 +102,7 @@ Result<Json> Proposals::open(const Context& ctx, const ProposalSpec& spec) {
 
 Result<Json> Proposals::get(const Context& ctx, std::string_view id) {
   TRY_LET(Record record, world_.records.get(ctx, keys::proposal(id), "proposal", id));
-  if (const std::string& digest = record.json["report_digest"].as_string(); !digest.empty()) {
+  if (const std::string digest = record.json["report_digest"].as_string(); !digest.empty()) {
     TRY_LET(const auto report, world_.records.find(ctx, keys::report(digest)));
     if (report) record.json.set("report", report->json);
   }
@@ -121,7 +121,7 @@ Result<Json> Proposals::list(const Context& ctx, std::string_view repository, st
 
 Result<Json> Proposals::wait(const Context& ctx, std::string_view id, int64_t timeout_ms) {
   TRY_LET(const Json proposal, get(ctx, id));
-  const std::string& state = proposal["state"].as_string();
+  const std::string state = proposal["state"].as_string();
   if (state == "opened" || state == "checking") {
     const auto task =
         world_.doors.tasks.wait(ctx, fmt::format("proposal/{}/{}", id, proposal["round"].as_int()), timeout_ms);
@@ -134,7 +134,7 @@ Result<Json> Proposals::retry(const Context& ctx, const Actor& actor, std::strin
   TRY_LET(Record record, world_.records.get(ctx, keys::proposal(id), "proposal", id));
   Json& proposal = record.json;
   TRY(world_.need_owner(ctx, actor, proposal["repository"].as_string()));
-  const std::string& state = proposal["state"].as_string();
+  const std::string state = proposal["state"].as_string();
   if (is_final(state)) return Error(Code::kConflict, "proposal", fmt::format("proposal {} is {} already", id, state));
   if (state == "opened" || state == "checking") return get(ctx, id);
   proposal.set("state", "opened").set("round", proposal["round"].as_int() + 1);
@@ -148,7 +148,7 @@ Result<Json> Proposals::retry(const Context& ctx, const Actor& actor, std::strin
 
 Result<Json> Proposals::waive(const Context& ctx, const Actor& actor, std::string_view id, const Json& body) {
   TRY_LET(const Json proposal, get(ctx, id));
-  const std::string& repository = proposal["repository"].as_string();
+  const std::string repository = proposal["repository"].as_string();
   TRY(world_.need_owner(ctx, actor, repository));
   TRY_LET(const std::string owner, body.need_string("owner"));
   TRY_LET(const std::string reason, body.need_string("reason"));
@@ -243,7 +243,7 @@ Result<std::optional<Proposals::Prepared>> Proposals::prepare(const Context& ctx
                                                               const versioning::Repository& repository, Json& proposal,
                                                               kv::Batch& decided) {
   auto& engine = world_.doors.engine;
-  const std::string& destination = proposal["destination"].as_string();
+  const std::string destination = proposal["destination"].as_string();
   const auto source = versioning::CommitId::from_hex(proposal["source_commit"].as_string());
   ENSURE(source.has_value());
   TRY_LET(const versioning::Branch branch, engine.get_branch(ctx, repository, destination));
@@ -291,7 +291,7 @@ Result<std::optional<Proposals::Prepared>> Proposals::prepare(const Context& ctx
 
 Result<Proposals::Outcome> Proposals::attempt(const Context& ctx, const std::string& id) {
   TRY_LET(Record record, world_.records.get(ctx, keys::proposal(id), "proposal", id));
-  const std::string& state = record.json["state"].as_string();
+  const std::string state = record.json["state"].as_string();
   if (state != "opened" && state != "checking") return Outcome::kDecided;
   TRY_LET(const versioning::Repository repository,
           world_.doors.engine.get_repository(ctx, record.json["repository"].as_string()));
@@ -314,8 +314,9 @@ Result<Proposals::Outcome> Proposals::attempt(const Context& ctx, const std::str
   if (tested.passed) return land(ctx, repository, record, *prepared, tested, prepare_us);
   const auto refused = refuse(ctx, repository, record, *prepared, tested, prepare_us);
   if (refused) return Outcome::kDecided;
-  if (refused.error().code() == Code::kConflict) return Outcome::kAgain;
-  return refused.error();
+  if (refused.error().code() != Code::kConflict) return refused.error();
+  base::log(ctx, base::Level::kInfo, "a refusal starts again", {{"proposal", id}, {"why", refused.error().text()}});
+  return Outcome::kAgain;
 }
 
 /// A landing that replaces all partitions of an open incident ends it: the right load has come.
@@ -324,7 +325,7 @@ Result<void> Proposals::end_overtaken(const Context& ctx, kv::Batch& batch, cons
   TRY_LET(const auto open, incidents_.open_ones(ctx, proposal["repository"].as_string()));
   for (const Record& incident : open) {
     const Json& i = incident.json;
-    const std::string& other = i["proposal"].as_string();
+    const std::string other = i["proposal"].as_string();
     if (i["kind"].as_string() != "gate" || other == proposal["id"].as_string()) continue;
     if (i["branch"] != proposal["destination"]) continue;
     if (i["number"] == proposal["incident"]) continue;
@@ -440,7 +441,10 @@ Result<Proposals::Outcome> Proposals::land(const Context& ctx, const versioning:
                 {{"proposal", id}, {"error", kept.error().text()}});
     return Outcome::kDecided;
   }
-  if (moved.error().code() == Code::kConflict) return Outcome::kAgain;
+  if (moved.error().code() == Code::kConflict) {
+    base::log(ctx, base::Level::kInfo, "a landing starts again", {{"proposal", id}, {"why", moved.error().text()}});
+    return Outcome::kAgain;
+  }
   if (moved.error().code() == Code::kUnknownOutcome) {
     TRY_LET(const auto known, world_.records.find(ctx, keys::gate_record(repository.name, commit)));
     if (known) return Outcome::kDecided;

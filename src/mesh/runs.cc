@@ -103,7 +103,7 @@ Result<Json> Runs::waiting_for(const Context& ctx, const Place& place, const std
                                                slash == std::string::npos ? "" : input->product.substr(slash + 1))));
     const std::string producer_repository = producer ? producer->json["repository"].as_string() : "";
     for (const Record& incident : open) {
-      const std::string& where = incident.json["repository"].as_string();
+      const std::string where = incident.json["repository"].as_string();
       if (where != producer_repository && where != place.repository.name) continue;
       for (const Json& p : incident.json["partitions"].items()) {
         if (p["partition"].as_string() != key) continue;

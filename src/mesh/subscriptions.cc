@@ -98,7 +98,7 @@ Result<Json> Subscriptions::dry_run(const Context& ctx, const std::string& consu
   TRY_LET(const Record producer,
           world_.records.get(ctx, keys::product(port.product.substr(0, slash), port.product.substr(slash + 1)),
                              "product", port.product));
-  const std::string& producer_repository = producer.json["repository"].as_string();
+  const std::string producer_repository = producer.json["repository"].as_string();
   TRY_LET(const auto latest, publications_.latest(ctx, producer_repository, port.port, port.major));
   if (!latest) return Error(Code::kNotFound, "publication", fmt::format("{} has published nothing yet", from));
   TRY_LET(const versioning::Repository repository, engine.get_repository(ctx, consumer));
@@ -126,7 +126,7 @@ Result<Subscriptions::Staged> Subscriptions::stage(const Context& ctx, const Jso
   TRY_LET(const versioning::Repository producer, engine.get_repository(ctx, subscription["producer"].as_string()));
   TRY_LET(const versioning::Repository consumer, engine.get_repository(ctx, subscription["consumer"].as_string()));
   TRY_LET(const versioning::Resolved published, engine.resolve(ctx, producer, publication["commit"].as_string()));
-  const std::string& prefix = publication["path"].as_string();
+  const std::string prefix = publication["path"].as_string();
 
   std::vector<tree::Edit> edits;
   std::set<std::string> partitions;
@@ -257,8 +257,8 @@ Result<tasks::Step> Subscriptions::run_task(const Context& ctx, const tasks::Tas
 }
 
 Result<std::string> Subscriptions::restage(const Context& ctx, const Json& proposal) {
-  const std::string& consumer = proposal["repository"].as_string();
-  const std::string& name = proposal["context"]["input"].as_string();
+  const std::string consumer = proposal["repository"].as_string();
+  const std::string name = proposal["context"]["input"].as_string();
   const NamedLocks::Held line(world_.branch_locks, fmt::format("onboard/{}/{}", consumer, name));
   TRY_LET(const Record record,
           world_.records.get(ctx, keys::subscription(consumer, name), "subscription", consumer + "/" + name));
