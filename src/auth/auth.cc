@@ -136,6 +136,17 @@ class StoredAuth final : public Auth {
     return user;
   }
 
+  Result<void> grant_write(const Context& ctx, kv::Batch& batch, std::string_view id,
+                           const std::string& repository) override {
+    TRY_LET(const auto row, store_.get(ctx, key_of_user(id)));
+    if (!row) return Error(Code::kNotFound, "user", fmt::format("user {} not found", id));
+    TRY_LET(User user, decode_user(row->value));
+    auto& writable = user.writable_repositories;
+    if (std::find(writable.begin(), writable.end(), repository) == writable.end()) writable.push_back(repository);
+    batch.require_version(key_of_user(id), row->version).put(key_of_user(id), encode_user(user));
+    return {};
+  }
+
   Result<User> get_user(const Context& ctx, std::string_view id) override {
     TRY_LET(const auto row, store_.get(ctx, key_of_user(id)));
     if (!row) return Error(Code::kNotFound, "user", fmt::format("user {} not found", id));

@@ -60,6 +60,9 @@ class Auth {
 
   /// Errors: kAlreadyExists, kInvalid; all below: kNotFound subject "user" or "credentials".
   virtual Result<User> create_user(const Context& ctx, User user) = 0;
+  /// Adds the repository to what the user may write, in a caller's batch: how owning a product grants access to it.
+  virtual Result<void> grant_write(const Context& ctx, kv::Batch& batch, std::string_view user,
+                                   const std::string& repository) = 0;
   virtual Result<User> get_user(const Context& ctx, std::string_view id) = 0;
   virtual Result<std::vector<User>> list_users(const Context& ctx, std::string_view prefix) = 0;
   /// With all its keys. Errors: kForbidden for the last administrator.

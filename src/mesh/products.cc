@@ -118,6 +118,10 @@ Result<Json> Products::create(const Context& ctx, const Actor& actor, const Json
   landing.candidate = candidate;
   const versioning::Pass pass{"mesh", "product/" + id};
   landing.pass = &pass;
+  // The owner may write to the repository's branches; its trunk moves only by proposals.
+  if (const auto granted = world_.doors.auth.grant_write(ctx, landing.also, owner, repository_name);
+      !granted && granted.error().code() != Code::kNotFound)
+    return granted.error();
   put_if(landing.also, keys::product(domain, name), product, 0);
   put_if(landing.also, keys::repository(repository_name), Json::object({{"domain", domain}, {"name", name}}), 0);
   put_if(landing.also, keys::gate_record(repository_name, candidate.commit.id.hex()),
