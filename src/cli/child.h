@@ -16,7 +16,8 @@ struct ChildEnd {
 
 /// Starts `command` (looked up in PATH) with this process's environment changed by `set` (an empty value takes the
 /// variable away) and waits. SIGINT, SIGTERM, SIGHUP and SIGQUIT sent to this process go to the child (those of a
-/// terminal reach it anyway). `tick` is called every `tick_ms`; when it returns false the child gets SIGTERM, and SIGKILL ten seconds later.
+/// terminal reach it anyway). `tick` is called every `tick_ms`; when it returns false the child gets SIGTERM, and
+/// SIGKILL ten seconds later.
 ///
 /// Errors: kNotFound, kForbidden (the program cannot be started).
 /// Threads: none may exist but the caller's; the signals named stay blocked afterwards.

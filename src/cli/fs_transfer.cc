@@ -173,7 +173,7 @@ Result<void> collect(const std::string& folder, const std::string& prefix, std::
   auto& disk = base::system_disk();
   TRY_LET(const auto names, disk.list(folder));
   for (const std::string& name : names) {
-    const std::string file = folder + "/" + name;
+    const std::string file = fmt::format("{}/{}", folder, name);
     TRY_LET(const auto info, disk.stat(file));
     if (!info.is_directory) {
       jobs.push_back({file, prefix + name, info.size, ""});
@@ -181,7 +181,7 @@ Result<void> collect(const std::string& folder, const std::string& prefix, std::
     }
     TRY_LET(const std::string real, disk.real_path(file));
     TRY_LET(const std::string parent, disk.real_path(folder));
-    if (real == parent + "/" + name) TRY(collect(file, prefix + name + "/", jobs));
+    if (real == fmt::format("{}/{}", parent, name)) TRY(collect(file, fmt::format("{}{}/", prefix, name), jobs));
   }
   return {};
 }

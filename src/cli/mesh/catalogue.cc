@@ -30,10 +30,10 @@ Result<void> read_definitions(const std::string& folder, const std::string& pref
   auto& disk = base::system_disk();
   TRY_LET(const auto names, disk.list(folder));
   for (const std::string& name : names) {
-    const std::string path = folder + "/" + name;
+    const std::string path = fmt::format("{}/{}", folder, name);
     TRY_LET(const auto info, disk.stat(path));
     if (info.is_directory) {
-      if (name.front() != '.') TRY(read_definitions(path, prefix + name + "/", files));
+      if (name.front() != '.') TRY(read_definitions(path, fmt::format("{}{}/", prefix, name), files));
     } else if (name.ends_with(".yaml") || name.ends_with(".yml")) {
       TRY_LET(std::string text, disk.read_all(path));
       files.set(prefix + name, std::move(text));
