@@ -97,6 +97,8 @@ class GoldenHome final : public detail::PackHome {
     return {};
   }
   void publish(const NodeId& id, std::shared_ptr<const Node> node) override { nodes.emplace_back(id, std::move(node)); }
+  std::optional<Location> find_written(const NodeId&) override { return std::nullopt; }
+  void remember_written(const NodeId&, const Location&) override {}
   std::string pack;
   std::vector<std::pair<NodeId, std::shared_ptr<const Node>>> nodes;
 };

@@ -18,6 +18,7 @@ using detail::Frame;
 using detail::Slot;
 using detail::Tail;
 
+constexpr size_t kWrittenMax = 20'000;       ///< nodes whose place is remembered, about 150 bytes each
 constexpr size_t kTailWeightMax = 1u << 16;  ///< index entries kept in memory
 
 /// Errors that say "not here" rather than "not now".
@@ -105,6 +106,17 @@ class StoredPacks final : public Packs, public detail::PackHome, public std::ena
   }
   void publish(const NodeId& id, std::shared_ptr<const Node> node) override {
     cache_->put(space_, id, std::move(node));
+  }
+  std::optional<Location> find_written(const NodeId& id) override {
+    base::Lock lock(mutex_);
+    const auto it = written_.find(id);
+    if (it == written_.end()) return std::nullopt;
+    return it->second;
+  }
+  void remember_written(const NodeId& id, const Location& at) override {
+    base::Lock lock(mutex_);
+    if (written_.size() >= kWrittenMax) written_.clear();  // forgetting costs bytes, never correctness
+    written_.emplace(id, at);
   }
 
  private:
@@ -221,6 +233,7 @@ class StoredPacks final : public Packs, public detail::PackHome, public std::ena
   base::Random& random_;
   base::Mutex mutex_;  ///< guards what follows; never held while reading
   std::map<std::string, std::shared_ptr<detail::PendingPack>, std::less<>> pending_;
+  std::unordered_map<NodeId, Location, base::DigestHash> written_;
   std::list<std::shared_ptr<const Tail>> tails_;  ///< most recently used first
   size_t tail_weight_ = 0;
 };

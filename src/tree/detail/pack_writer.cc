@@ -52,6 +52,10 @@ Result<Location> PackWriter::add_node(const Context& ctx, const NodeId& id, std:
                                       const std::vector<Location>& hints, Keep keep) {
   ENSURE(!finished_);
   if (const auto it = known_.find(id); it != known_.end()) return it->second;
+  if (const auto written = home_->find_written(id)) {
+    known_.emplace(id, *written);
+    return *written;
+  }
   std::string hint_bytes = encode_hints(hints);
   std::string frame;
   TRY_LET(const Codec codec, append_frame(frame, body, hint_bytes, codec_));
@@ -78,6 +82,7 @@ Result<void> PackWriter::finish(const Context& ctx) {
   if (finished_) return Error(Code::kInvalid, "pack", "this pack is written already: begin another");
   if (!tail_.nodes.empty() || !records_.empty()) TRY(write(ctx));
   finished_ = true;
+  for (const auto& [id, at] : known_) home_->remember_written(id, at);
   for (auto& [id, node] : kept_) home_->publish(id, std::move(node));
   kept_.clear();
   return {};

@@ -2,6 +2,7 @@
 // The builder behind PackBuilder, and the packs that it has not written yet.
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -39,6 +40,9 @@ class PackHome {
   virtual void set_pending(const std::string& pack_id, std::shared_ptr<PendingPack> pack) = 0;  ///< nullptr: no more
   virtual Result<void> write(const Context& ctx, const std::string& pack_id, std::string_view bytes) = 0;
   virtual void publish(const NodeId& id, std::shared_ptr<const Node> node) = 0;
+  /// Where a node lies durably already, if that is remembered: a merge of a branch whose trunk stood still writes none.
+  virtual std::optional<Location> find_written(const NodeId& id) = 0;
+  virtual void remember_written(const NodeId& id, const Location& at) = 0;
 };
 
 class PackWriter final : public NodeSink {
