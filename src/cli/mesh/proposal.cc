@@ -49,13 +49,20 @@ std::string proposal_path(const Call& call, std::string_view verb = "") {
   return verb.empty() ? path : path + "/" + std::string(verb);
 }
 
+/// A commit by its first digits, a branch as it is.
+std::string ref_text(const Json& ref) {
+  const std::string& text = ref.as_string();
+  const bool commit = text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+  return printable(commit ? short_id(text) : text);
+}
+
 Result<int> list(Call& call) {
   TRY_LET(const Json body,
           call.api->get("/mesh/proposals", query_of({{"repository", call.get("repo")}, {"state", call.get("state")}})));
   if (call.out->as_json(body)) return kDone;
   Table table({{"ID"}, {"STATE"}, {"REPOSITORY"}, {"SOURCE"}, {"INTO"}, {"INCIDENT"}});
   for (const Json& p : items_of(body))
-    table.row({number_text(p["id"]), number_text(p["state"]), number_text(p["repository"]), number_text(p["source"]),
+    table.row({number_text(p["id"]), number_text(p["state"]), number_text(p["repository"]), ref_text(p["source"]),
                number_text(p["destination"]), incident_text(p["incident"])});
   table.print(*call.out);
   return kDone;

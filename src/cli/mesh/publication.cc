@@ -74,7 +74,7 @@ Result<int> lock(Call& call) {
   for (const auto& [name, pin] : body["inputs"].members()) {
     const Json& number = pin["publication"].is_object() ? pin["publication"]["number"] : pin["publication"];
     std::string from = pin.has("product") ? number_text(pin["product"]) : "";
-    if (pin.has("port")) from += ":" + number_text(pin["port"]);
+    if (pin.has("port")) from += (from.empty() ? "" : ":") + number_text(pin["port"]);
     if (pin.has("major")) from += "@" + number_text(pin["major"]);
     table.row({printable(name), from, number_text(number), short_id(pin["commit"].as_string()),
                short_id(pin["scopeDigest"].as_string())});
