@@ -143,7 +143,7 @@ Result<int> compare(Call& call) {
     const Json &l = column_of(lp, name), &r = column_of(rp, name);
     const auto pair = [&](const char* key) {
       const std::string a = number_text(l[key]), b = number_text(r[key]);
-      return a == b ? a : a + " | " + b;
+      return a == b ? a : fmt::format("{} | {}", a, b);
     };
     columns.row({printable(name), pair("type"), pair("nulls"), pair("distinct"), pair("min"), pair("max"),
                  l == r ? "" : "yes"});
