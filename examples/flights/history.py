@@ -30,6 +30,8 @@ def build(made, out, days=None):
     for day in done:
         for job in jobs:
             job.run(con, f"{out}/", str(day))
+    for made_now in (out / "out").rglob("*.parquet"):
+        source.stamp(made_now)
     shutil.rmtree(inputs)
     shutil.rmtree(out / "stage")
     return len(done)

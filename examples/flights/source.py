@@ -15,6 +15,7 @@ TIMESTAMP in UTC, the other time columns are local. The column `date` is only in
 """
 import argparse
 import datetime
+import os
 import pathlib
 import tarfile
 import tempfile
@@ -88,6 +89,18 @@ def write(con, query, path):
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     con.execute(f"COPY ({query}) TO '{path}' {PARQUET}")
+    stamp(path)
+
+
+def stamp(path):
+    """Gives a file the time at which its source would have dropped it: the morning after its day, in UTC.
+
+    What is linked and not copied is told apart by size and time, so the same data must bear the same time.
+    """
+    folder = path.parent.name
+    day = datetime.date.fromisoformat(folder[5:]) if folder.startswith("date=") else FIRST_DAY
+    at = datetime.datetime.combine(day + datetime.timedelta(days=1), datetime.time(6), datetime.timezone.utc).timestamp()
+    os.utime(path, (at, at))
 
 
 def build(archive, out):
