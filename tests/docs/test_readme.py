@@ -1,7 +1,7 @@
 """Goal: the commands that the documents show work as shown.
 
 Method: each block that begins with ```console tested is run in one shell, in an empty folder that has `sales/` with three small Parquet
-files. Lines that begin with `$ ` are the commands; the lines below one are its output, where `…` stands for anything. The server that a
+files and `corrected.parquet`. Lines that begin with `$ ` are the commands; the lines below one are its output, where `…` stands for anything. The server that a
 block starts listens on the block's own port, and ends with the block.
 """
 import os
@@ -47,6 +47,7 @@ def make_sales(folder):
         path = folder / f"date=2026-01-0{day}"
         path.mkdir(parents=True)
         con.execute(f"COPY (SELECT i AS id, i * {day} AS amount FROM range(1000) t(i)) TO '{path}/sales.parquet' (FORMAT parquet)")
+    con.execute(f"COPY (SELECT i AS id, i * 4 AS amount FROM range(1000) t(i)) TO '{folder.parent}/corrected.parquet' (FORMAT parquet)")
 
 
 @pytest.mark.parametrize("page,number,block", BLOCKS, ids=[f"{page}-{number}" for page, number, _ in BLOCKS])
