@@ -177,7 +177,8 @@ def table(summary):
     row("alerts delivered", ", ".join(f"{k} {v}" for k, v in summary["alerts"].items()))
     row("landing without checks, p50 / p95", f"{summary['landings_ms']['p50']:.1f} / {summary['landings_ms']['p95']:.1f} ms")
     row("checks of a landing, p50 / p95", f"{summary['checks_ms']['p50']:.0f} / {summary['checks_ms']['p95']:.0f} ms")
-    row("stored", f"{total / 1e6:.1f} MB = {total / max(bytes_['distinct'], 1):.2f} x distinct; copies {bytes_['as_copies'] / 1e6:.0f} MB")
+    row("stored data", f"{bytes_['objects'] / 1e6:.1f} MB = {bytes_['objects'] / max(bytes_['distinct'], 1):.2f} x distinct; as copies {bytes_['as_copies'] / 1e6:.0f} MB")
+    row("stored metadata", f"{bytes_['metadata'] / 1e6:.1f} MB; all {total / max(bytes_['distinct'], 1):.2f} x distinct")
     row("server memory at most", f"{summary['rss_mb_max']:.0f} MB")
     row("first refused load visible after", f"{summary['first_refused_s'] or 0:.1f} s")
     for product, digest in summary["digests"].items():
