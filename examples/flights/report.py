@@ -32,6 +32,15 @@ def table(head, rows, numbers=()):
     return f'<div class="scroll"><table><tr>{cells}</tr>{body}</table></div>'
 
 
+def flat(value, before=""):
+    """Nested figures as one level: {"left": {"rows": 3}} becomes {"left, rows": 3}."""
+    out = {}
+    for name, inner in value.items():
+        key = f"{before}, {name}" if before else str(name)
+        out.update(flat(inner, key) if isinstance(inner, dict) else {key: inner})
+    return out
+
+
 def grouped(rows):
     """Rows of two columns with one line for each value of the first: EWR | 20, 21, 22, 23."""
     head = list(rows[0])
@@ -143,8 +152,9 @@ def page(summary):
     extra = [(k, summary.get(k)) for k in ("withdrawal", "environment", "restart", "readonly_probe", "onboarding", "time_travel")]
     for name, value in extra:
         if value:
+            pairs = [(k, v) for k, v in flat(value).items() if v not in ("", [], None)]
             out += [f"<h3>{escape(name.replace('_', ' ').capitalize())}</h3>",
-                    facts([(k.replace("_", " "), escape(shown(v)) if not isinstance(v, (dict, list)) else code(json.dumps(v))) for k, v in value.items()])]
+                    facts([(k.replace("_", " "), code(json.dumps(v)) if isinstance(v, list) else escape(shown(v))) for k, v in pairs])]
     css = (HERE / "report.css").read_text(encoding="utf-8")
     title = f"{summary['published']['days']} of {summary['published']['of']} days published"
     return ('<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -91,7 +91,8 @@ class Trials(Story):
                  "consumers": answer.get("consumers"), "digest_before": digest_of(before), "digest_used": digest_of(used),
                  "digest_after": digest_of(after), "rolled_back": before == after, "changed_by_use": before != used}
         with self.optional("export after the withdrawal"):
-            found["export"] = analytics.mesh("/repos/analytics/exports")
+            exports = analytics.mesh("/repos/analytics/exports")
+            found["export"] = {name: {k: e.get(k) for k in ("state", "publication", "switched_at")} for name, e in exports.items() if isinstance(e, dict)}
         self.landed = [d for d in self.landed if d != day]
         self.extra["withdrawal"] = found
         self.say("+", f"{day} flights v{publication['number']} withdrawn; analytics is {'back' if found['rolled_back'] else 'NOT back'} at its state "
@@ -166,7 +167,11 @@ class Trials(Story):
             one = analytics.mesh("/repos/analytics/experiments", {"name": "newest", "env": "dev-environment"})
             two = analytics.mesh("/repos/analytics/experiments", {"name": "older", "from": "delays@v1"})
             compared = analytics.mesh(f"/repos/analytics/compare?left={one['branch']}&right={two['branch']}&prefix=out/delays/")
-            found["compared"] = {k: compared.get(k) for k in ("left", "right", "rows", "objects") if k in compared}
+            found["compared"] = {side: {"objects": compared[side].get("objects"), "bytes": compared[side].get("bytes"),
+                                        "rows": (compared[side].get("profile") or {}).get("rows"),
+                                        "columns": len((compared[side].get("profile") or {}).get("columns") or [])}
+                                 for side in ("left", "right")}
+            found["difference"] = compared.get("objects")
             path = f"out/delays/date={self.days[0]}/delays.parquet"
             before = digest_of(self.digest("analytics", one["branch"]))
             analytics.s3.delete_object(Bucket="analytics", Key=f"{one['branch']}/{path}")
