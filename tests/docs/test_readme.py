@@ -1,8 +1,8 @@
 """Goal: the commands that the documents show work as shown.
 
 Method: each block that begins with ```console tested is run in one shell, in an empty folder that has `sales/` with three small Parquet
-files and `corrected.parquet`. Lines that begin with `$ ` are the commands; the lines below one are its output, where `…` stands for anything. The server that a
-block starts listens on the block's own port, and ends with the block.
+files and `corrected.parquet`. Lines that begin with `$ ` are the commands; the lines below one are its output, where `…` stands for
+anything. The server that a block starts listens on the block's own port, and ends with the block.
 """
 import os
 import pathlib
