@@ -25,7 +25,7 @@ Result<void> MeshPolicy::review(const Context& ctx, const versioning::Repository
   return Error(
       Code::kForbidden, "branch",
       fmt::format("'{}' of data product '{}' moves only by a proposal that its gate has tested: use 'tarn mesh "
-                  "propose {} <your branch>'",
+                  "propose {}/<your branch>'",
                   candidate.branch, repository.name, repository.name));
 }
 
