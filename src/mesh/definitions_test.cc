@@ -78,12 +78,12 @@ TEST(Inputs, NameUnknownKeysAndModes) {
 
 TEST(Definitions, NameTheFileOfAContractWithAnUnknownRule) {
   Definitions into;
-  const auto bad =
-      add_definition("_mesh/contracts/x.odcs.yaml",
-                     "apiVersion: v3.1.0\nkind: DataContract\nid: x\nversion: 1.0.0\nstatus: active\nschema:\n"
-                     "  - name: x\n    physicalName: x/\n    properties: [{name: a, logicalType: string}]\n    quality:\n"
-                     "      - {id: r, type: library, metric: vibes, mustBe: 0}\n",
-                     into);
+  const auto bad = add_definition(
+      "_mesh/contracts/x.odcs.yaml",
+      "apiVersion: v3.1.0\nkind: DataContract\nid: x\nversion: 1.0.0\nstatus: active\nschema:\n"
+      "  - name: x\n    physicalName: x/\n    properties: [{name: a, logicalType: string}]\n    quality:\n"
+      "      - {id: r, type: library, metric: vibes, mustBe: 0}\n",
+      into);
   ASSERT_FALSE(bad);
   EXPECT_NE(bad.error().message().find("_mesh/contracts/x.odcs.yaml"), std::string::npos);
   EXPECT_NE(bad.error().message().find("vibes"), std::string::npos) << bad.error().message();
