@@ -209,7 +209,10 @@ def test_an_upload_that_is_cut_leaves_nothing(server, repo, name):
     with socket.create_connection((host, int(port))) as peer:
         peer.sendall(f"POST /api/v1/repositories/{name}/branches/main/objects?path=cut HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {auth}\r\n"
                      "Content-Length: 100000\r\n\r\n".encode() + b"x" * 5000)
-    time.sleep(0.3)
+        peer.shutdown(socket.SHUT_WR)
+        peer.settimeout(10)
+        while peer.recv(4096):  # until the server has let go of the request
+            pass
     assert get(server, name, "cut").status_code == 404
 
 
