@@ -396,6 +396,16 @@ Result<Json> Runs::complete_once(const Context& ctx, const std::string& attempt_
   return Json::object({{"state", decided["state"]}, {"proposal", decided}});
 }
 
+Result<Json> Runs::heartbeat(const Context& ctx, const std::string& attempt_id, const std::string& fence) {
+  TRY_LET(const Record attempt, world_.records.get(ctx, keys::attempt(attempt_id), "attempt", attempt_id));
+  const Json& a = attempt.json;
+  TRY_LET(const Json run, get(ctx, a["repository"].as_string(), a["pipeline"].as_string(), a["run"].as_string()));
+  const Json& entry = run["jobs"][a["job"].as_string()];
+  if (entry["attempt_id"].as_string() != attempt_id || !base::equal_constant_time(entry["fence"].as_string(), fence))
+    return Error(Code::kConflict, "fence", "this attempt is not the current one any more");
+  return Json::object({{"state", entry["state"]}});
+}
+
 Result<Json> Runs::fail(const Context& ctx, const std::string& attempt_id, const std::string& fence,
                         const std::string& reason) {
   TRY_LET(const Record attempt, world_.records.get(ctx, keys::attempt(attempt_id), "attempt", attempt_id));

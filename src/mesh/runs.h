@@ -35,6 +35,9 @@ class Runs final : public Participant {
                      const std::string& key, const std::string& job);
   /// Seals the attempt, commits, proposes into the DAG branch and decides. Errors: kConflict (an old fence).
   Result<Json> complete(const Context& ctx, const std::string& attempt, const std::string& fence);
+  /// Whether the attempt is still the current one. @return {"state"} of its job. Errors: kNotFound, kConflict (an old
+  /// fence: stop). Writes nothing; a heartbeat that stays away fails no attempt yet.
+  Result<Json> heartbeat(const Context& ctx, const std::string& attempt, const std::string& fence);
   Result<Json> fail(const Context& ctx, const std::string& attempt, const std::string& fence,
                     const std::string& reason);
   /// Failed jobs become runnable again.

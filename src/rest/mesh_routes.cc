@@ -292,9 +292,10 @@ std::vector<Route> mesh_routes() {
       {Method::kPost, "/mesh/attempts/{id}/fail", "meshFailAttempt", Action::kReadMesh,
        handle([](Call& c, mesh::Mesh& m) { return attempt(c, m, false); })},
       {Method::kPost, "/mesh/attempts/{id}/heartbeat", "meshHeartbeat", Action::kReadMesh,
-       handle([](Call&, mesh::Mesh&) -> Result<Json> {
-         return Json::object({{"state", "running"}});
-       })},
+       handle(with_body([](Call& c, mesh::Mesh& m, const Json& b) -> Result<Json> {
+         TRY_LET(const std::string fence, b.need_string("fence"));
+         return m.runs.heartbeat(c.ctx, c.path("id"), fence);
+       }))},
       // Incidents, channels, monitors.
       {Method::kGet, "/mesh/incidents", "meshIncidents", Action::kReadMesh,
        handle(listing([](Call& c, mesh::Mesh& m) { return m.incidents.list(c.ctx, c.query("state")); }))},

@@ -220,6 +220,18 @@ def test_the_command_sees_its_place_and_only_the_keys_of_its_attempt(mesh):
     assert "AWS_PROFILE" not in seen and "AWS_SESSION_TOKEN" not in seen
 
 
+def test_a_heartbeat_tells_an_attempt_that_another_took_over(mesh):
+    key = start(mesh)
+    begin = lambda: mesh.server.api("POST", f"/mesh/repos/sales-orders/pipelines/daily/runs/{key}/jobs/make/begin").json()
+    beat = lambda a, fence: mesh.server.api("POST", f"/mesh/attempts/{a['attempt_id']}/heartbeat", json={"fence": fence})
+    first = begin()
+    assert beat(first, first["fence"]).json() == {"state": "running"}
+    second = begin()
+    assert beat(first, first["fence"]).status_code in (409, 412)
+    assert beat(second, second["fence"]).json() == {"state": "running"}
+    assert beat(second, "another").status_code in (409, 412)
+
+
 def test_signals_go_through_and_end_the_attempt(mesh):
     key = start(mesh)
     program = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(9)); print('up', flush=True); time.sleep(60)"
