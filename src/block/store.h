@@ -93,6 +93,18 @@ class Store {
   virtual Result<void> remove(const Context& ctx, const Name& name) = 0;
   /// Bytes of all live objects, for reports.
   virtual Result<uint64_t> stored_bytes(const Context& ctx) = 0;
+  /// Bytes that the store takes up: live objects, and what names, bookkeeping and removed objects still occupy. Not
+  /// less than stored_bytes(). A store that keeps no such extra says stored_bytes().
+  virtual Result<uint64_t> disk_bytes(const Context& ctx) { return stored_bytes(ctx); }
+
+  /// Gives back room that removed objects still take up. Names, bytes and open readers are not touched, and every other
+  /// call may run meanwhile. Stopping at any point, a crash too, loses nothing; a later call goes on.
+  ///
+  /// @return bytes by which the store shrank; 0 when nothing is worth it, when another call is at it already, and for
+  ///         stores that have nothing to give back.
+  /// Errors: kNoSpace (no room for the copies of what is moved); kCorrupt (damage met, and nothing could be freed);
+  ///         kUnknownOutcome (as for put).
+  virtual Result<uint64_t> compact(const Context& ctx);
 };
 
 }  // namespace tarn::block
