@@ -1,10 +1,14 @@
 // The packs of one repository, read: docs/formats/pack.md.
+#include <algorithm>
 #include <list>
 #include <map>
 
 #include "base/ids.h"
+#include "base/kill_point.h"
 #include "base/log.h"
+#include "tree/detail/bundle.h"
 #include "tree/detail/change_set.h"
+#include "tree/detail/folder.h"
 #include "tree/detail/frame.h"
 #include "tree/detail/node_cache.h"
 #include "tree/detail/pack_file.h"
@@ -14,12 +18,16 @@
 namespace tarn::tree {
 namespace {
 
+using detail::Bundle;
 using detail::Frame;
 using detail::Slot;
 using detail::Tail;
 
 constexpr size_t kWrittenMax = 20'000;       ///< nodes whose place is remembered, about 150 bytes each
 constexpr size_t kTailWeightMax = 1u << 16;  ///< index entries kept in memory
+constexpr size_t kBundlesMax = 16u << 20;    ///< bytes of opened bundles kept in memory
+constexpr size_t kMovedMax = 10'000;         ///< relocations kept in memory
+constexpr uint64_t kSmallPack = 8u << 20;    ///< bytes: larger packs are not worth folding
 
 /// Errors that say "not here" rather than "not now".
 bool means_elsewhere(const Error& e) {
@@ -29,13 +37,14 @@ bool means_elsewhere(const Error& e) {
 class StoredPacks final : public Packs, public detail::PackHome, public std::enable_shared_from_this<StoredPacks> {
  public:
   StoredPacks(block::Store& store, std::string prefix, std::shared_ptr<NodeCache> cache, base::Clock& clock,
-              base::Random& random)
+              base::Random& random, Relocations relocations)
       : store_(store),
         prefix_(std::move(prefix) + "packs/"),
         cache_(cache ? std::move(cache) : make_node_cache(0)),
         space_(cache_->next_space()),
         clock_(clock),
-        random_(random) {}
+        random_(random),
+        relocations_(std::move(relocations)) {}
 
   std::unique_ptr<PackBuilder> begin(Codec codec) override {
     return std::make_unique<detail::PackWriter>(shared_from_this(), codec, detail::kPackSizeMax);
@@ -59,9 +68,10 @@ class StoredPacks final : public Packs, public detail::PackHome, public std::ena
     TRY_LET(const auto tail, tail_of(ctx, pack_id));
     std::vector<PackedCommit> commits;
     for (const Slot& slot : tail->commits) {
-      TRY_LET(const Frame frame, read_frame(ctx, pack_id, slot.offset, slot.length));
-      TRY_LET(const std::string_view record, detail::commit_record(frame.body, slot.id));
-      commits.push_back({slot.id, std::string(record)});
+      TRY_LET(const Frame frame, read_slot(ctx, tail->pack_id, slot));
+      TRY_LET(std::string id, detail::whole_id('r', slot, frame.body));
+      TRY_LET(const std::string_view record, detail::commit_record(frame.body, id));
+      commits.push_back({std::move(id), std::string(record)});
     }
     return commits;
   }
@@ -69,26 +79,99 @@ class StoredPacks final : public Packs, public detail::PackHome, public std::ena
   Result<std::optional<std::vector<Change>>> change_set(const Context& ctx, const std::string& pack_id,
                                                         std::string_view commit_id32) override {
     TRY_LET(const auto tail, tail_of(ctx, pack_id));
-    const Slot* slot = Tail::find(tail->change_sets, commit_id32);
-    if (slot == nullptr) return std::optional<std::vector<Change>>{};
-    TRY_LET(const Frame frame, read_frame(ctx, pack_id, slot->offset, slot->length));
-    TRY_LET(std::vector<Change> changes, detail::decode_change_set(frame.body, commit_id32));
+    TRY_LET(const auto body, find_part(ctx, *tail, 'c', tail->change_sets, commit_id32));
+    if (!body) return std::optional<std::vector<Change>>{};
+    TRY_LET(std::vector<Change> changes, detail::decode_change_set(*body, commit_id32));
     return std::optional(std::move(changes));
   }
 
   Result<bool> may_have_changed(const Context& ctx, const std::string& pack_id, std::string_view commit_id32,
                                 std::string_view path) override {
     TRY_LET(const auto tail, tail_of(ctx, pack_id));
-    const Slot* slot = Tail::find(tail->filters, commit_id32);
-    if (slot == nullptr) return true;
-    TRY_LET(const Frame frame, read_frame(ctx, pack_id, slot->offset, slot->length));
-    return detail::filter_may_contain(frame.body, commit_id32, path);
+    TRY_LET(const auto filter, find_part(ctx, *tail, 'f', tail->filters, commit_id32));
+    if (filter) return detail::filter_may_contain(*filter, commit_id32, path);
+    if (!tail->folded) return true;
+    // Folding keeps no filter beside a change-set, which knows better.
+    TRY_LET(const auto set, find_part(ctx, *tail, 'c', tail->change_sets, commit_id32));
+    if (!set) return true;
+    TRY_LET(const std::vector<Change> changes, detail::decode_change_set(*set, commit_id32));
+    return std::any_of(changes.begin(), changes.end(), [&](const Change& change) {
+      return change.key == path || (path.ends_with('/') && change.key.starts_with(path));
+    });
   }
 
   Result<void> check_pack(const Context& ctx, const std::string& pack_id) override {
     if (!detail::is_pack_id(pack_id)) return Error(Code::kNotFound, "pack", "there is no pack of such a name");
     TRY_LET(const std::string bytes, store_.read(ctx, name_of(pack_id), 0, std::nullopt));
     return detail::check_pack(bytes, pack_id);
+  }
+
+  Result<std::vector<PackInfo>> list(const Context& ctx) override {
+    std::vector<PackInfo> packs;
+    TRY(store_.list(ctx, prefix_, [&](const block::Name& name, const block::Info& info) -> Result<void> {
+      std::string id = name.str().substr(prefix_.size());
+      if (detail::is_pack_id(id)) packs.push_back({std::move(id), info.size, false});
+      return {};
+    }));
+    std::sort(packs.begin(), packs.end(), [](const PackInfo& a, const PackInfo& b) { return a.id < b.id; });
+    for (PackInfo& pack : packs) {
+      TRY(ctx.check(clock_));
+      const auto folded = is_folded(ctx, pack);
+      if (!folded && !means_elsewhere(folded.error()) && folded.error().code() != Code::kUnsupported)
+        return folded.error();
+      pack.folded = folded && *folded;
+    }
+    return packs;
+  }
+
+  Result<Folded> fold(const Context& ctx, std::span<const std::string> pack_ids) override {
+    detail::Folder folder;
+    Folded folded;
+    for (const std::string& pack : pack_ids) {
+      if (folder.full()) break;
+      TRY(ctx.check(clock_));
+      auto bytes = detail::is_pack_id(pack) ? store_.read(ctx, name_of(pack), 0, std::nullopt)
+                                            : Result<std::string>(Error(Code::kNotFound, "pack", "no such pack"));
+      if (bytes && bytes->size() > kSmallPack) continue;
+      const auto added = bytes ? folder.add(*bytes, pack) : Result<void>(bytes.error());
+      if (added) {
+        folded.bytes_before += bytes->size();
+      } else if (means_elsewhere(added.error()) || added.error().code() == Code::kUnsupported) {
+        if (added.error().code() == Code::kCorrupt)
+          base::log(ctx, base::Level::kError, "a damaged pack is left as it is: check the repository",
+                    {{"pack", pack}, {"reason", added.error().text()}});
+      } else {
+        return added.error();
+      }
+    }
+    if (folder.packs().size() < 2) return Folded{};
+    folded.pack = new_pack_id();
+    TRY_LET(const std::string bytes, folder.write(folded.pack));
+    TRY(detail::check_pack(bytes, folded.pack));  // what is removed later must be readable here
+    folded.bytes_after = bytes.size();
+    KILL_POINT("tree.fold.before_write");
+    TRY(write(ctx, folded.pack, bytes));
+    KILL_POINT("tree.fold.after_write");
+    folded.replaced = folder.packs();
+    return folded;
+  }
+
+  Result<std::vector<std::string>> replaced_by(const Context& ctx, const std::string& folded_pack_id) override {
+    TRY_LET(const auto tail, tail_of(ctx, folded_pack_id));
+    return tail->replaces;
+  }
+
+  Result<void> remove(const Context& ctx, const std::string& pack_id) override {
+    if (!detail::is_pack_id(pack_id)) return Error(Code::kNotFound, "pack", "there is no pack of such a name");
+    TRY(store_.remove(ctx, name_of(pack_id)));
+    base::Lock lock(mutex_);
+    for (auto it = tails_.begin(); it != tails_.end(); ++it)
+      if ((*it)->pack_id == pack_id) {
+        tail_weight_ -= (*it)->weight();
+        tails_.erase(it);
+        break;
+      }
+    return {};
   }
 
   // PackHome
@@ -147,19 +230,99 @@ class StoredPacks final : public Packs, public detail::PackHome, public std::ena
     return detail::open_frame(stored);
   }
 
+  /// What a slot of a pack's index names: a frame, or a member of the bundle in it.
+  Result<Frame> read_slot(const Context& ctx, const std::string& pack_id, const Slot& slot) {
+    if (slot.member == detail::kAlone) return read_frame(ctx, pack_id, slot.offset, slot.length);
+    TRY_LET(const auto bundle, bundle_of(ctx, pack_id, slot));
+    if (slot.member >= bundle->count())
+      return detail::corrupt("pack", "a bundle has fewer members than its index says");
+    const detail::Member& member = bundle->member(slot.member);
+    return Frame{std::string(member.body), std::string(member.hints)};
+  }
+
+  Result<std::shared_ptr<const Bundle>> bundle_of(const Context& ctx, const std::string& pack_id, const Slot& slot) {
+    {
+      base::Lock lock(mutex_);
+      for (auto it = bundles_.begin(); it != bundles_.end(); ++it)
+        if (it->offset == slot.offset && it->pack == pack_id) {
+          bundles_.splice(bundles_.begin(), bundles_, it);
+          return it->bundle;
+        }
+    }
+    TRY_LET(Frame frame, read_frame(ctx, pack_id, slot.offset, slot.length));
+    TRY_LET(auto bundle, Bundle::open(std::move(frame.body)));
+    base::Lock lock(mutex_);
+    bundles_.push_front({pack_id, slot.offset, bundle});
+    bundles_bytes_ += bundle->memory();
+    while (bundles_bytes_ > kBundlesMax && bundles_.size() > 1) {
+      bundles_bytes_ -= bundles_.back().bundle->memory();
+      bundles_.pop_back();
+    }
+    return bundle;
+  }
+
+  /// The body of what a commit has in one of a pack's lists, or nullopt.
+  Result<std::optional<std::string>> find_part(const Context& ctx, const Tail& tail, char list,
+                                               const std::vector<Slot>& slots, std::string_view commit_id32) {
+    for (const Slot& slot : Tail::find(slots, commit_id32)) {
+      TRY_LET(Frame frame, read_slot(ctx, tail.pack_id, slot));
+      TRY_LET(const std::string id, detail::whole_id(list, slot, frame.body));
+      if (id == commit_id32) return std::optional(std::move(frame.body));
+    }
+    return std::optional<std::string>{};
+  }
+
   Result<std::shared_ptr<const Node>> load_at(const Context& ctx, const NodeId& id, const std::string& pack,
                                               uint64_t offset, uint32_t length) {
     TRY_LET(const std::string stored, read_range(ctx, pack, offset, length));
     return open_node(id, stored);
   }
 
+  /// By the index of a pack. Errors: kNotFound when the pack does not hold the node.
+  Result<std::shared_ptr<const Node>> load_indexed(const Context& ctx, const NodeId& id, const std::string& pack) {
+    TRY_LET(const auto tail, tail_of(ctx, pack));
+    for (const Slot& slot : Tail::find(tail->nodes, id.bytes())) {
+      TRY_LET(Frame frame, read_slot(ctx, tail->pack_id, slot));
+      if (base::sha256(frame.body) == id) return Node::make(std::move(frame.body), std::move(frame.hints));
+    }
+    return Error(Code::kNotFound, "node", "pack " + pack + " does not hold it");
+  }
+
   Result<std::shared_ptr<const Node>> load_stored(const Context& ctx, const NodeId& id, const Location& at) {
     TRY(ctx.check(clock_));
-    auto hinted = load_at(ctx, id, at.pack, at.offset, at.length);
+    const bool indexed = at.codec == Codec::kFolded || moved_before(at.pack);
+    auto hinted = indexed ? load_indexed(ctx, id, at.pack) : load_at(ctx, id, at.pack, at.offset, at.length);
     if (hinted || !means_elsewhere(hinted.error())) return hinted;
+    if (!indexed && hinted.error().code() == Code::kNotFound) {
+      TRY_LET(const auto moved, relocation(ctx, at.pack));
+      if (moved) {
+        auto found = load_indexed(ctx, id, *moved);
+        if (found || !means_elsewhere(found.error())) return found;
+      }
+    }
     base::log(ctx, base::Level::kWarning, "a node is not where it was said to be; looking in all packs",
               {{"node", id.hex()}, {"pack", at.pack}, {"reason", hinted.error().text()}});
     return search(ctx, id, at, hinted.error());
+  }
+
+  bool moved_before(const std::string& pack_id) {
+    base::Lock lock(mutex_);
+    return moved_.contains(pack_id);
+  }
+
+  /// The folded pack that holds what `pack_id` held, or nullopt.
+  Result<std::optional<std::string>> relocation(const Context& ctx, const std::string& pack_id) {
+    {
+      base::Lock lock(mutex_);
+      if (const auto it = moved_.find(pack_id); it != moved_.end()) return std::optional(it->second);
+    }
+    if (!relocations_) return std::optional<std::string>{};
+    TRY_LET(auto moved, relocations_(ctx, pack_id));
+    if (!moved) return moved;
+    base::Lock lock(mutex_);
+    if (moved_.size() >= kMovedMax) moved_.clear();
+    moved_.emplace(pack_id, *moved);
+    return moved;
   }
 
   /// Looks a node up in the tail indexes of all packs. Cost: linear in the packs; only after a hint failed.
@@ -177,9 +340,10 @@ class StoredPacks final : public Packs, public detail::PackHome, public std::ena
         if (means_elsewhere(tail.error()) || tail.error().code() == Code::kUnsupported) continue;
         return std::move(tail).error();
       }
-      const Slot* slot = Tail::find((*tail)->nodes, id.bytes());
-      if (slot == nullptr || (pack == at.pack && slot->offset == at.offset && slot->length == at.length)) continue;
-      auto found = load_at(ctx, id, pack, slot->offset, slot->length);
+      const auto slots = Tail::find((*tail)->nodes, id.bytes());
+      if (slots.empty()) continue;
+      if (pack == at.pack && slots[0].offset == at.offset && slots[0].length == at.length) continue;  // tried before
+      auto found = load_indexed(ctx, id, pack);
       if (found || !means_elsewhere(found.error())) return found;
     }
     return why.wrap(Code::kCorrupt, "node",
@@ -187,8 +351,28 @@ class StoredPacks final : public Packs, public detail::PackHome, public std::ena
                         "' nor in another pack: restore the pack from a copy, or run a check of the repository");
   }
 
+  /// The index of a pack, or of the folded pack that stands for it: its pack_id says which.
   /// Errors: kNotFound (no such pack), kCorrupt, kUnsupported.
   Result<std::shared_ptr<const Tail>> tail_of(const Context& ctx, const std::string& pack_id) {
+    if (moved_before(pack_id)) {
+      TRY_LET(const auto moved, relocation(ctx, pack_id));
+      if (moved) return tail_here(ctx, *moved);
+    }
+    auto here = tail_here(ctx, pack_id);
+    if (here || here.error().code() != Code::kNotFound) return here;
+    TRY_LET(const auto moved, relocation(ctx, pack_id));
+    if (!moved) return here;
+    return tail_here(ctx, *moved);
+  }
+
+  Result<bool> is_folded(const Context& ctx, const PackInfo& pack) {
+    if (pack.size < detail::kClosingSize) return false;
+    TRY_LET(const std::string end, read_range(ctx, pack.id, pack.size - detail::kClosingSize, detail::kClosingSize));
+    TRY_LET(const detail::Closing closing, detail::parse_closing(end, pack.size));
+    return closing.folded;
+  }
+
+  Result<std::shared_ptr<const Tail>> tail_here(const Context& ctx, const std::string& pack_id) {
     {
       base::Lock lock(mutex_);
       for (auto it = tails_.begin(); it != tails_.end(); ++it)
@@ -231,18 +415,28 @@ class StoredPacks final : public Packs, public detail::PackHome, public std::ena
   const uint64_t space_;
   base::Clock& clock_;
   base::Random& random_;
+  const Relocations relocations_;
   base::Mutex mutex_;  ///< guards what follows; never held while reading
   std::map<std::string, std::shared_ptr<detail::PendingPack>, std::less<>> pending_;
   std::unordered_map<NodeId, Location, base::DigestHash> written_;
   std::list<std::shared_ptr<const Tail>> tails_;  ///< most recently used first
   size_t tail_weight_ = 0;
+  struct Opened {
+    std::string pack;
+    uint64_t offset;
+    std::shared_ptr<const Bundle> bundle;
+  };
+  std::list<Opened> bundles_;  ///< most recently used first
+  size_t bundles_bytes_ = 0;
+  std::unordered_map<std::string, std::string> moved_;  ///< from folded packs to the packs that stand for them
 };
 
 }  // namespace
 
 std::shared_ptr<Packs> Packs::open(block::Store& store, std::string prefix, std::shared_ptr<NodeCache> cache,
-                                   base::Clock& clock, base::Random& random) {
-  return std::make_shared<StoredPacks>(store, std::move(prefix), std::move(cache), clock, random);
+                                   base::Clock& clock, base::Random& random, Relocations relocations) {
+  return std::make_shared<StoredPacks>(store, std::move(prefix), std::move(cache), clock, random,
+                                       std::move(relocations));
 }
 
 }  // namespace tarn::tree

@@ -69,7 +69,7 @@ Result<Root> Root::decode(std::string_view bytes) {
   root.location.length = number();
   const uint8_t codec = in.u8();
   if (in.failed() || !in.at_end() || root.level > 255) return detail::corrupt("root", "it is cut short or has a rest");
-  if (codec > static_cast<uint8_t>(Codec::kLz4)) return detail::unsupported("root", "codec", codec);
+  if (codec > static_cast<uint8_t>(Codec::kFolded)) return detail::unsupported("root", "codec", codec);
   root.location.codec = static_cast<Codec>(codec);
   if (auto valid = detail::check(root.parameters); !valid)
     return valid.error().wrap(Code::kCorrupt, "root", "stored bytes are damaged: its parameters are out of range");

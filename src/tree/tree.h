@@ -19,7 +19,7 @@ namespace tarn::tree {
 
 using NodeId = base::Digest;  ///< SHA-256 over the uncompressed canonical node, location hints left out
 
-enum class Codec : uint8_t { kNone = 0, kZstd = 1, kLz4 = 2 };
+enum class Codec : uint8_t { kNone = 0, kZstd = 1, kLz4 = 2, kFolded = 3 };
 
 /// Fixed when a repository is made, recorded in every root. Equal content gives equal roots within one set.
 struct Parameters {
@@ -34,7 +34,7 @@ struct Location {
   std::string pack;  ///< pack id, the last part of "<prefix>packs/<id>"
   uint64_t offset = 0;
   uint32_t length = 0;
-  Codec codec = Codec::kZstd;
+  Codec codec = Codec::kZstd;  ///< kFolded: by its id, in the index of the pack; offset and length say nothing
   bool operator==(const Location&) const = default;
 };
 
@@ -79,6 +79,22 @@ struct PackedCommit {
   std::string record;  ///< self-describing bytes, versioning's own
 };
 
+struct PackInfo {
+  std::string id;
+  uint64_t size = 0;    ///< stored bytes
+  bool folded = false;  ///< written by Packs::fold()
+};
+
+/// What folding did.
+struct Folded {
+  std::string pack;                   ///< the new one; empty when there was nothing to fold
+  std::vector<std::string> replaced;  ///< packs whose every part is in the new one
+  uint64_t bytes_before = 0, bytes_after = 0;
+};
+
+/// Where the parts of a pack that was folded are now, or nullopt. Asked only when a pack is not there.
+using Relocations = std::function<Result<std::optional<std::string>>(const Context& ctx, const std::string& pack_id)>;
+
 /// Collects the nodes that a commit creates and writes them as one immutable object. Threads: one.
 class PackBuilder {
  public:
@@ -100,9 +116,10 @@ class PackBuilder {
 /// The packs of one repository. Threads: any. Holds a reference to `store` for its lifetime.
 class Packs {
  public:
-  /// @param prefix  block-name prefix of the repository, e.g. "flights/" (packs go to "flights/packs/").
+  /// @param prefix       block-name prefix of the repository, e.g. "flights/" (packs go to "flights/packs/").
+  /// @param relocations  speeds up what refers to folded packs; without it their parts are searched for.
   static std::shared_ptr<Packs> open(block::Store& store, std::string prefix, std::shared_ptr<NodeCache> cache,
-                                     base::Clock& clock, base::Random& random);
+                                     base::Clock& clock, base::Random& random, Relocations relocations = {});
   virtual ~Packs() = default;
   /// @param codec  of what it stores; kLz4 costs 17 % more bytes and half the time.
   virtual std::unique_ptr<PackBuilder> begin(Codec codec = Codec::kZstd) = 0;
@@ -123,6 +140,18 @@ class Packs {
   /// Reads a whole pack and checks every byte: frames, checksums, ids, index. For fsck.
   /// Errors: kNotFound, kCorrupt, kUnsupported, kUnavailable. Memory: the pack.
   virtual Result<void> check_pack(const Context& ctx, const std::string& pack_id) = 0;
+
+  /// All packs, oldest first. Cost: one listing of the store. Errors: kUnavailable.
+  virtual Result<std::vector<PackInfo>> list(const Context& ctx) = 0;
+  /// Writes what small packs hold as one: versions of a node beside each other, compressed together. Removes nothing:
+  /// the caller records where the parts went, then calls remove(). Takes packs in their order until about 48 MiB of
+  /// nodes are collected; a damaged pack, or one folded already, is left out. Nothing is written for fewer than two.
+  /// Errors: kUnavailable; as block::Store::put. Memory: about 150 MiB at most.
+  virtual Result<Folded> fold(const Context& ctx, std::span<const std::string> pack_ids) = 0;
+  /// The packs that a folded pack stands for. Errors: as commits_of().
+  virtual Result<std::vector<std::string>> replaced_by(const Context& ctx, const std::string& folded_pack_id) = 0;
+  /// Removes a pack whose parts are elsewhere: readers that still refer to it find them there.
+  virtual Result<void> remove(const Context& ctx, const std::string& pack_id) = 0;
 };
 
 /// Walks a map in key order. An error is never the end.

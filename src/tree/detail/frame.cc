@@ -14,7 +14,6 @@ namespace {
 
 constexpr uint8_t kFrameVersion = 1;
 constexpr size_t kFrameHead = 16, kFrameCheck = 16;
-constexpr int kZstdLevel = 1;
 
 ZSTD_CCtx* compressor() {
   thread_local const std::unique_ptr<ZSTD_CCtx, size_t (*)(ZSTD_CCtx*)> context(ZSTD_createCCtx(), ZSTD_freeCCtx);
@@ -26,13 +25,12 @@ ZSTD_DCtx* decompressor() {
 }
 
 /// Compresses `plain` to the end of `out`; false when that does not make it smaller.
-bool compress(std::string& out, std::string_view plain, Codec codec) {
+bool compress(std::string& out, std::string_view plain, Codec codec, int level) {
   const size_t start = out.size();
   size_t size = 0;
   if (codec == Codec::kZstd) {
     out.resize(start + ZSTD_compressBound(plain.size()));
-    size =
-        ZSTD_compressCCtx(compressor(), out.data() + start, out.size() - start, plain.data(), plain.size(), kZstdLevel);
+    size = ZSTD_compressCCtx(compressor(), out.data() + start, out.size() - start, plain.data(), plain.size(), level);
     if (ZSTD_isError(size) != 0) size = plain.size();
   } else if (codec == Codec::kLz4) {
     out.resize(start + static_cast<size_t>(LZ4_compressBound(static_cast<int>(plain.size()))));
@@ -49,7 +47,8 @@ bool compress(std::string& out, std::string_view plain, Codec codec) {
 
 }  // namespace
 
-Result<Codec> append_frame(std::string& out, std::string_view body, std::string_view hints, Codec codec) {
+Result<Codec> append_frame(std::string& out, std::string_view body, std::string_view hints, Codec codec,
+                           int zstd_level) {
   if (body.size() + hints.size() > kBodySizeMax)
     return Error(Code::kTooLarge, "node",
                  "one node of the tree would exceed 256 MiB: shorten keys, addresses or metadata");
@@ -62,7 +61,7 @@ Result<Codec> append_frame(std::string& out, std::string_view body, std::string_
     joined.append(body).append(hints);
     plain = joined;
   }
-  if (!compress(out, plain, codec)) {
+  if (!compress(out, plain, codec, zstd_level)) {
     codec = Codec::kNone;
     out.append(plain);
   }

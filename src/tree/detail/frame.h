@@ -9,9 +9,13 @@ namespace tarn::tree::detail {
 
 inline constexpr size_t kFrameOverhead = 32;
 
+/// zstd levels: of commits, where time counts, and of folding, where bytes do.
+inline constexpr int kCommitLevel = 1, kFoldLevel = 12;
+
 /// Appends a frame to `out`. @return the codec used: kNone when `codec` would not make it smaller.
 /// Errors: kTooLarge (body and hints above 256 MiB).
-Result<Codec> append_frame(std::string& out, std::string_view body, std::string_view hints, Codec codec);
+Result<Codec> append_frame(std::string& out, std::string_view body, std::string_view hints, Codec codec,
+                           int zstd_level = kCommitLevel);
 
 struct Frame {
   std::string body, hints;

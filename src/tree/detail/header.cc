@@ -17,6 +17,8 @@ Result<Kind> kind_of(std::string_view bytes) {
     case Kind::kFilter:
     case Kind::kCommit:
     case Kind::kTail:
+    case Kind::kBundle:
+    case Kind::kFoldedTail:
       break;
     default:
       return unsupported("node", "kind of node", static_cast<uint8_t>(bytes[4]));

@@ -17,6 +17,8 @@ enum class Kind : char {
   kFilter = 'F',
   kCommit = 'R',
   kTail = 'T',
+  kBundle = 'B',
+  kFoldedTail = 'D',
 };
 
 inline constexpr size_t kHeaderSize = 8;

@@ -41,7 +41,7 @@ Result<Hints> Hints::parse(std::string_view bytes, size_t expected) {
     const char* at = hints.entries_.data() + i * kHintSize;
     if (load_le<uint16_t>(at) >= packs) return corrupt("node", "a location hint names no pack");
     const auto codec = static_cast<uint8_t>(at[2]);
-    if (codec > static_cast<uint8_t>(Codec::kLz4)) return unsupported("node", "codec", codec);
+    if (codec > static_cast<uint8_t>(Codec::kFolded)) return unsupported("node", "codec", codec);
   }
   return hints;
 }

@@ -68,7 +68,10 @@ Result<Location> PackWriter::add_node(const Context& ctx, const NodeId& id, std:
     base::Lock lock(pack_->mutex);
     pack_->bytes.append(frame);
   }
-  tail_.nodes.push_back({std::string(id.bytes()), at.offset, at.length});
+  Slot& slot = tail_.nodes.emplace_back();
+  slot.id = id.bytes();
+  slot.offset = at.offset;
+  slot.length = at.length;
   known_.emplace(id, at);
   if (keep == Keep::kYes && kept_bytes_ < kKeptBytesMax) {
     TRY_LET(auto node, Node::make(std::move(body), std::move(hint_bytes)));
