@@ -38,7 +38,7 @@ class Mesh {
   Publications publications{world, definitions};
   Incidents incidents{world};
   Alerts alerts{world, incidents};
-  Proposals proposals{world, checks, publications, incidents};
+  Proposals proposals{world, definitions, checks, publications, incidents};
   Products products{world, definitions, proposals, publications, incidents};
   Subscriptions subscriptions{world, definitions, checks, proposals, publications};
   Runs runs{world, definitions, proposals, incidents};

@@ -61,7 +61,32 @@ Result<void> Proposals::submit(const Context&, kv::Batch& batch, const Json& pro
   return {};
 }
 
-Result<Json> Proposals::open(const Context& ctx, const ProposalSpec& spec) {
+Result<Json> Proposals::open(const Context& ctx, const ProposalSpec& spec) { return open_as(ctx, spec, std::nullopt); }
+
+Result<Json> Proposals::open_or_join(const Context& ctx, const ProposalSpec& spec) {
+  constexpr int kRacesMax = 20;
+  auto& engine = world_.doors.engine;
+  TRY_LET(const versioning::Repository repository, engine.get_repository(ctx, spec.repository));
+  TRY_LET(const versioning::Resolved source, engine.resolve(ctx, repository, spec.source));
+  const std::string index_key =
+      keys::proposal_of(spec.repository, source.commit.id.hex(), spec.proposer.actor.user, spec.destination);
+  static const std::set<std::string> kStands = {"opened", "checking", "failed", "landed"};
+  for (int i = 0; i < kRacesMax; ++i) {
+    TRY_LET(const auto index, world_.records.find(ctx, index_key));
+    if (index) {
+      const std::string id = index->json["proposal"].as_string();
+      TRY_LET(Record known, world_.records.get(ctx, keys::proposal(id), "proposal", id));
+      if (kStands.contains(known.json["state"].as_string())) return std::move(known.json);
+    }
+    auto opened = open_as(ctx, spec, index ? index->version : 0);
+    if (opened || opened.error().code() != Code::kConflict) return opened;
+  }
+  return Error(Code::kBusy, "proposal", "others propose the same commit all the time: try again");
+}
+
+/// @param index_version  of the index row that must not have moved meanwhile; nullopt: whatever it says.
+Result<Json> Proposals::open_as(const Context& ctx, const ProposalSpec& spec,
+                                std::optional<kv::Sequence> index_version) {
   auto& engine = world_.doors.engine;
   TRY_LET(const versioning::Repository repository, engine.get_repository(ctx, spec.repository));
   TRY(engine.get_branch(ctx, repository, spec.destination));
@@ -90,6 +115,15 @@ Result<Json> Proposals::open(const Context& ctx, const ProposalSpec& spec) {
        {"opened_at", base::rfc3339(world_.doors.clock.wall_ms())}});
   kv::Batch batch;
   put_if(batch, keys::proposal(id), proposal, 0);
+  if (spec.kind == "merge") {
+    const Json index = Json::object({{"proposal", id}});
+    const std::string index_key =
+        keys::proposal_of(spec.repository, source.commit.id.hex(), spec.proposer.actor.user, spec.destination);
+    if (index_version)
+      put_if(batch, index_key, index, *index_version);
+    else
+      put(batch, index_key, index);
+  }
   TRY(submit(ctx, batch, proposal));
   const auto applied = world_.doors.kv.apply(ctx, batch);
   if (!applied) {
@@ -468,9 +502,8 @@ Json Proposals::downstream_cost(const Context& ctx, const versioning::Repository
       auto& engine = world_.doors.engine;
       TRY_LET(const versioning::Repository consumer, engine.get_repository(ctx, s["consumer"].as_string()));
       TRY_LET(const versioning::Resolved at, engine.resolve(ctx, consumer, consumer.default_branch));
-      DefinitionReader reader(world_);
-      TRY_LET(const auto wanted, reader.read(ctx, consumer, at.commit));
-      TRY_LET(const auto promised, reader.read(ctx, repository, prepared.candidate.commit));
+      TRY_LET(const auto wanted, definitions_.read(ctx, consumer, at.commit));
+      TRY_LET(const auto promised, definitions_.read(ctx, repository, prepared.candidate.commit));
       for (const ContractFile& expectation : wanted->expectations) {
         if (expectation.name != s["input"].as_string()) continue;
         for (const ContractFile& port : promised->contracts) {
@@ -512,7 +545,9 @@ Result<void> Proposals::refuse(const Context& ctx, const versioning::Repository&
   facts.partitions = partitions_of(tested);
   facts.run = proposal["context"]["run"];
   facts.downstream = downstream_cost(ctx, repository, prepared, tested);
-  facts.dedup = fmt::format("{}|{}|{}", repository.name, proposal["destination"].as_string(), id);
+  // Two teams that merge the same commit make one incident; other kinds may get a new commit when they try again.
+  facts.dedup = fmt::format("{}|{}|{}", repository.name, proposal["destination"].as_string(),
+                            proposal["kind"].as_string() == "merge" ? proposal["source_commit"].as_string() : id);
   TRY_LET(const int64_t incident, incidents_.open(ctx, batch, &repository, facts));
   proposal.set("state", "failed")
       .set("candidate", facts.candidate)

@@ -35,13 +35,17 @@ class Participant {
 /// Threads: any; proposals on one branch stand in line, no lock on anything else while checks run.
 class Proposals {
  public:
-  Proposals(World& world, Checks& checks, Publications& publications, Incidents& incidents)
-      : world_(world), checks_(checks), publications_(publications), incidents_(incidents) {}
+  Proposals(World& world, DefinitionReader& definitions, Checks& checks, Publications& publications,
+            Incidents& incidents)
+      : world_(world), definitions_(definitions), checks_(checks), publications_(publications), incidents_(incidents) {}
 
   void add_participant(const std::string& kind, Participant* participant) { participants_[kind] = participant; }
 
   /// Opens a proposal and starts its task. Errors: kNotFound (repository, source, destination), kForbidden.
   Result<Json> open(const Context& ctx, const ProposalSpec& spec);
+  /// The proposal that this user made of the same commit into the same branch, unless it was cancelled, superseded or
+  /// in conflict; else opens one. How a plain merge asks: repeating it, also after a refusal, is one question.
+  Result<Json> open_or_join(const Context& ctx, const ProposalSpec& spec);
   Result<Json> get(const Context& ctx, std::string_view id);
   Result<Json> list(const Context& ctx, std::string_view repository, std::string_view state);
   /// Waits until it is decided or the time is over; either way gives it as it stands.
@@ -78,7 +82,10 @@ class Proposals {
                        const Tested& tested);
   Result<void> submit(const Context& ctx, kv::Batch& batch, const Json& proposal);
 
+  Result<Json> open_as(const Context& ctx, const ProposalSpec& spec, std::optional<kv::Sequence> index_version);
+
   World& world_;
+  DefinitionReader& definitions_;
   Checks& checks_;
   Publications& publications_;
   Incidents& incidents_;

@@ -47,6 +47,10 @@ std::string product(std::string_view domain, std::string_view name) {
 }
 std::string repository(std::string_view repository) { return fmt::format("mesh/repository/{}", repository); }
 std::string proposal(std::string_view id) { return fmt::format("mesh/proposal/{}", id); }
+std::string proposal_of(std::string_view repository, std::string_view commit, std::string_view user,
+                        std::string_view destination) {
+  return fmt::format("mesh/proposal-of/{}/{}/{}/{}", repository, commit, user, destination);
+}
 std::string gate_record(std::string_view repository, std::string_view commit) {
   return fmt::format("mesh/gate/{}/{}", repository, commit);
 }

@@ -60,6 +60,9 @@ std::string product(std::string_view domain, std::string_view name);
 /// repository -> "domain/name"
 std::string repository(std::string_view repository);
 std::string proposal(std::string_view id);
+/// {"proposal"}: the last one that a user made of a commit into a branch.
+std::string proposal_of(std::string_view repository, std::string_view commit, std::string_view user,
+                        std::string_view destination);
 std::string gate_record(std::string_view repository, std::string_view commit);
 std::string report(std::string_view digest);
 /// All publications of a port's line.

@@ -27,6 +27,11 @@ struct Actor {
   bool administrator = false;
 };
 
+struct Options {
+  int64_t heartbeat_limit_ms = 600'000;  ///< an attempt that sent one and then none for so long is failed
+  int64_t landed_runs_kept = 32;         ///< of each repository; branches of older landed runs are deleted
+};
+
 /// Outlives the mesh. `checks` may be null (the check library is missing): then no gate passes.
 struct Doors {
   kv::Store& kv;
@@ -40,6 +45,7 @@ struct Doors {
   base::Clock& clock;
   base::Random& random;
   std::string export_root;  ///< exports go below this folder
+  Options options = {};
 };
 
 /// Locks by name, so that proposals on one branch stand in line while others go on. First come, first served.

@@ -38,14 +38,12 @@ http::Response conflict_answer(std::string_view source, std::string_view destina
 constexpr int64_t kGateWaitMs = 600'000;
 
 Answer merge_by_proposal(Call& call, const versioning::Repository& repository, const std::string& source) {
-  TRY_LET(const auto at, call.engine().resolve(call.ctx, repository, source));
   mesh::ProposalSpec proposal;
   proposal.repository = repository.name;
   proposal.source = source;
   proposal.destination = call.path("branch");
-  proposal.key = fmt::format("merge/{}/{}", proposal.destination, at.commit.id.hex());
   proposal.proposer.actor = {call.principal.user, call.principal.admin};
-  TRY_LET(const Json opened, call.doors.mesh->proposals.open(call.ctx, proposal));
+  TRY_LET(const Json opened, call.doors.mesh->proposals.open_or_join(call.ctx, proposal));
   const std::string id = opened["id"].as_string();
   TRY_LET(const Json decided, call.doors.mesh->proposals.wait(call.ctx, id, kGateWaitMs));
   const std::string& state = decided["state"].as_string();

@@ -162,6 +162,10 @@ def test_a_proposal_lands_or_is_refused_with_the_reason(mesh):
     proposal = json.loads(mesh.ok("mesh", "proposal", "list", "--state", "failed", "--json").out)
     proposal = (proposal if isinstance(proposal, list) else proposal["results"])[-1]["id"]
     assert mesh("mesh", "proposal", "retry", proposal).code == 3
+    incidents = mesh.ok("mesh", "incident", "list").out
+    merged = mesh("merge", f"{repo}/load", f"{repo}/main")          # the same question again, through the plain call
+    assert merged.code != 0 and proposal in merged.err and incident in merged.err, merged.out + merged.err
+    assert mesh.ok("mesh", "incident", "list").out == incidents
     assert mesh("mesh", "proposal", "waive", proposal, "--owner", "me").code == 2
     done = mesh.ok("mesh", "proposal", "waive", proposal, "--owner", "me", "--reason", "a test", "--expires", "2099-01-01", "--retry")
     assert done.out.startswith("landed  ") and "(waived)" in done.out or "landed" in done.out
