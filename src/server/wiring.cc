@@ -27,6 +27,9 @@
 namespace tarn::server {
 namespace {
 
+/// How long a moved ref may be in the key-value store alone (docs/formats/ref-journal.md).
+constexpr int64_t kRefJournalMs = 1'000;
+
 bool is_loopback(std::string_view host) { return host == "::1" || host == "localhost" || host.starts_with("127."); }
 
 /// Errors: kInvalid for an address that other machines reach in the clear.
@@ -70,8 +73,9 @@ class Wired final : public House {
     TRY_LET(blocks_, block::open_local_store(disk_, folder_.path + "/objects"));
     tasks_ = std::make_unique<tasks::Tasks>(*kv_, clock_, random_, size("tasks.threads"));
     // Versions over them, and objects over those.
-    TRY_LET(engine_, versioning::Engine::open(*kv_, *blocks_, clock_, random_,
-                                              {.node_cache_bytes = size("tree.node_cache_bytes")}));
+    TRY_LET(engine_, versioning::Engine::open(
+                         *kv_, *blocks_, clock_, random_,
+                         {.node_cache_bytes = size("tree.node_cache_bytes"), .ref_journal_ms = kRefJournalMs}));
     const auto roots = config_.list("import.local_roots");
     TRY_LET(catalog_,
             catalog::Catalog::open(

@@ -9,6 +9,7 @@ Result<std::unique_ptr<Engine>> Engine::open(kv::Store& kv, block::Store& blocks
                                              base::Random& random, Options options) {
   auto engine = std::make_unique<detail::EngineImpl>(kv, blocks, clock, random, options);
   TRY(engine->repair_namespaces(Context()));
+  engine->start_journal(options.ref_journal_ms);
   return std::unique_ptr<Engine>(std::move(engine));
 }
 
@@ -41,7 +42,8 @@ EngineImpl::EngineImpl(kv::Store& kv, block::Store& blocks, base::Clock& clock, 
       random_(random),
       nodes_(tree::make_node_cache(options.node_cache_bytes)),
       own_pool_(options.background ? nullptr : std::make_unique<base::ThreadPool>(1)),
-      background_(options.background ? options.background : own_pool_.get()) {}
+      background_(options.background ? options.background : own_pool_.get()),
+      journal_(kv, blocks, clock) {}
 
 EngineImpl::~EngineImpl() {
   closing_.store(true);

@@ -95,6 +95,9 @@ class Engine {
     size_t node_cache_bytes = 32 << 20;
     /// Where committed staging rows are removed; nullptr: a thread of the engine's own. Outlives the engine.
     base::Executor* background = nullptr;
+    /// A thread that writes the ref journal at most so often, and what is left when the engine goes; 0: none, only
+    /// flush_ref_journal() does.
+    int64_t ref_journal_ms = 0;
   };
   static Result<std::unique_ptr<Engine>> open(kv::Store& kv, block::Store& blocks, base::Clock& clock,
                                               base::Random& random, Options options);
@@ -102,6 +105,11 @@ class Engine {
 
   /// Plugs the say of the rooms above into the gate; at start, before the first request.
   virtual void set_policy(LandingPolicy* policy) = 0;
+
+  /// Writes to the object store which refs moved before this call and are not in the ref journal yet: what
+  /// `tarn recover` brings back when the key-value store is lost (docs/formats/ref-journal.md).
+  /// Errors: kNoSpace, kCorrupt: what is not written stays noted.
+  virtual Result<void> flush_ref_journal(const Context&) = 0;
 
   // Repositories. Names that do not exist: kNotFound, subject "repository".
   /// The first commit "Repository created" is the default branch's head (unless bare). `also` lands in the same batch.

@@ -54,6 +54,17 @@ inline std::string staged(std::string_view id, std::string_view branch_id, std::
   return key;
 }
 
+// What the ref journal still has to write: one row a ref that moved, put by the batch that moved it, taken away when the
+// journal has it. And where a repository's journal ends.
+inline constexpr std::string_view kNoted = "v/j/";
+inline std::string noted(std::string_view id) { return join(kNoted, id, ""); }
+inline std::string noted_repository(std::string_view id) { return join(kNoted, id, "r"); }
+inline std::string noted_protection(std::string_view id) { return join(kNoted, id, "p"); }
+inline std::string noted_branch(std::string_view id, std::string_view name) { return join(noted(id), "b", name); }
+inline std::string noted_tag(std::string_view id, std::string_view name) { return join(noted(id), "t", name); }
+inline constexpr std::string_view kJournalEnds = "v/je/";
+inline std::string journal_end(std::string_view id) { return join(kJournalEnds, id); }
+
 /// The name that a key carries after its prefix.
 inline std::string after(std::string_view prefix, std::string_view key) {
   return std::string(key.substr(prefix.size()));

@@ -93,10 +93,12 @@ Result<Commit> EngineImpl::land(const Context& ctx, const Repository& repository
     batch.put(key, encode_branch(moved));
     for (const SealedRow& row : ended) batch.erase_if_version(row.key, row.version);
   }
+  RefJournal::note_branch(batch, repository.id, candidate.branch);
   batch.append(landing.also);
 
   reach(Stage::kMoveHead);
   const auto applied = kv_.apply(ctx, batch);
+  journal_.noted();
   if (!applied) {
     if (applied.error().code() != Code::kConflict) return applied.error();
     // Ours or the caller's precondition? Ours failed if the rows are not what they were.

@@ -35,7 +35,9 @@ Result<Branch> EngineImpl::create_branch(const Context& ctx, const Repository& r
   batch.put(keys::branch(repository.id, name), encode_branch(branch))
       .put(keys::epoch(repository.id, branch.id), encode_tag(branch.head))
       .append(also);
+  RefJournal::note_branch(batch, repository.id, name);
   const auto applied = kv_.apply(ctx, batch);
+  journal_.noted();
   if (applied) {
     branch.version = *applied;
     return branch;
@@ -91,7 +93,9 @@ Result<Tag> EngineImpl::create_tag(const Context& ctx, const Repository& reposit
   batch.require_present(keys::alive(repository.id)).require_absent(keys::branch(repository.id, name));
   if (!force) batch.require_absent(keys::tag(repository.id, name));
   batch.put(keys::tag(repository.id, name), encode_tag(at.commit.id));
+  RefJournal::note_tag(batch, repository.id, name);
   const auto applied = kv_.apply(ctx, batch);
+  journal_.noted();
   if (applied) return Tag{std::string(name), at.commit.id};
   if (applied.error().code() != Code::kConflict) return applied.error();
   TRY(require_alive(ctx, repository));
@@ -106,6 +110,8 @@ Result<void> EngineImpl::add_tag(kv::Batch& batch, const Repository& repository,
       .require_absent(keys::branch(repository.id, name))
       .require_absent(keys::tag(repository.id, name))
       .put(keys::tag(repository.id, name), encode_tag(commit));
+  RefJournal::note_tag(batch, repository.id, name);
+  journal_.will_be_noted();
   return {};
 }
 
@@ -144,7 +150,9 @@ Result<void> EngineImpl::delete_tag(const Context& ctx, const Repository& reposi
   TRY(get_tag(ctx, repository, name));
   kv::Batch batch;
   batch.require_present(keys::tag(repository.id, name)).erase(keys::tag(repository.id, name));
+  RefJournal::note_tag(batch, repository.id, name);
   const auto applied = kv_.apply(ctx, batch);
+  journal_.noted();
   if (applied) return {};
   if (applied.error().code() != Code::kConflict) return applied.error();
   return Error(Code::kNotFound, "tag", "tag '" + std::string(name) + "' does not exist");

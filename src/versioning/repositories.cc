@@ -147,9 +147,12 @@ Result<Repository> EngineImpl::create_repository(const Context& ctx, const Repos
       batch.put(keys::commit(repository.id, first.id), encode_commit(first, repository.id, in.default_branch))
           .put(keys::branch(repository.id, in.default_branch), encode_branch(branch))
           .put(keys::epoch(repository.id, branch.id), encode_tag(first.id));
+      RefJournal::note_branch(batch, repository.id, in.default_branch);
     }
+    RefJournal::note_created(batch, repository.id);
     batch.append(also);
     const auto applied = kv_.apply(ctx, batch);
+    journal_.noted();
     if (applied) {
       repository.version = *applied;
       if (const auto written = write_namespace_record(ctx, repository, released); !written)
@@ -204,7 +207,9 @@ Result<void> EngineImpl::delete_repository(const Context& ctx, std::string_view 
       batch.erase_range(prefix, kv::prefix_end(prefix));
     batch.put(keys::namespace_claim(block_prefix(repository.storage_namespace)), claim_of(repository.id, true))
         .put(keys::namespace_turn(), claim_of(repository.id, true));
+    RefJournal::note_deleted(batch, repository);
     const auto applied = kv_.apply(ctx, batch);
+    journal_.noted();
     if (!applied) {
       if (applied.error().code() == Code::kConflict) continue;
       return applied.error();
@@ -228,7 +233,9 @@ Result<void> EngineImpl::set_repository_metadata(const Context& ctx, std::string
     repository.metadata = metadata;
     kv::Batch batch;
     batch.require_version(keys::repository(name), version).put(keys::repository(name), encode_repository(repository));
+    RefJournal::note_repository(batch, repository.id);
     const auto applied = kv_.apply(ctx, batch);
+    journal_.noted();
     if (applied) return {};
     if (applied.error().code() != Code::kConflict) return applied.error();
   }
@@ -261,7 +268,9 @@ Result<void> EngineImpl::set_protection(const Context& ctx, const Repository& re
     kv::Batch batch;
     batch.require_version(keys::protection(repository.id), stored.version)
         .put(keys::protection(repository.id), encode_protection(rules));
+    RefJournal::note_protection(batch, repository.id);
     const auto applied = kv_.apply(ctx, batch);
+    journal_.noted();
     if (applied) return {};
     if (applied.error().code() != Code::kConflict) return applied.error();
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "versioning/detail/ref_journal.h"
 #include "versioning/detail/staged_cursor.h"
 #include "versioning/engine.h"
 #include "versioning/keys.h"
@@ -34,6 +35,11 @@ class EngineImpl final : public Engine {
   ~EngineImpl() override;
 
   void set_policy(LandingPolicy* policy) override { policy_.store(policy); }
+  Result<void> flush_ref_journal(const Context& ctx) override { return journal_.flush(ctx); }
+
+  void start_journal(int64_t interval_ms) {
+    if (interval_ms > 0) journal_.start(interval_ms);
+  }
 
   // repositories.cc
   Result<void> repair_namespaces(const Context& ctx);  ///< writes repository records that a crash kept back
@@ -218,6 +224,7 @@ class EngineImpl final : public Engine {
   std::atomic<bool> closing_{false};
   std::unique_ptr<base::ThreadPool> own_pool_;
   base::Executor* background_;
+  RefJournal journal_;
 };
 
 }  // namespace tarn::versioning::detail
