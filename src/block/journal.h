@@ -1,10 +1,12 @@
 #pragma once
 // The append-only segments of a local store, written by groups that share one sync.
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,7 +20,16 @@ namespace tarn::block {
 struct Place {
   uint32_t segment = 0;
   uint32_t offset = 0;
-  bool operator==(const Place&) const = default;
+  auto operator<=>(const Place&) const = default;
+};
+
+/// A record to be written. `durable` runs when it is on stable storage, before append() returns, in the order of the
+/// records, on some writer's thread. The views live as long as the call.
+struct Append {
+  segment::Kind kind;
+  std::string_view name;
+  std::string_view body;
+  std::function<void(Place)> durable;
 };
 
 /// Threads: any. The writer at the head of the queue leads: it appends all that waits, syncs once, and hands over.
@@ -26,30 +37,53 @@ struct Place {
 class Journal {
  public:
   using Found = std::function<Result<void>(Place, const segment::Record&, std::string_view body)>;
+  struct Held {
+    std::shared_ptr<base::File> file;
+    uint64_t bytes = 0;  ///< durable length
+  };
+  /// The durable records of one moment. What is appended later, also by compaction, lies behind `end`.
+  struct View {
+    std::map<uint32_t, Held> segments;
+    Place end;
+  };
 
   /// Opens or makes the folder of segments and tells every record, oldest first. The last segment is checked whole and
   /// cut behind its last good record; damage that is not the torn end of a crash is kCorrupt, naming file and offset.
+  /// Segments that a compaction emptied and could not remove any more are removed; then all is told once again, after
+  /// `restart`.
   static Result<std::unique_ptr<Journal>> open(base::Disk& disk, std::string folder, uint64_t segment_bytes,
-                                               const Found& found);
+                                               const std::function<void()>& restart, const Found& found);
 
-  /// Returns when the record is durable. `durable` runs before that, in the order of the records, on some writer's
-  /// thread. Errors: kNoSpace and kUnavailable (not written), kUnknownOutcome (the sync failed).
+  /// Returns when the records are durable; they lie in one segment, one after the other. At least one.
+  /// Errors: kNoSpace and kUnavailable (not written), kUnknownOutcome (the sync failed).
+  Result<void> append(std::span<const Append> records);
   Result<void> append(segment::Kind kind, std::string_view name, std::string_view body,
-                      const std::function<void(Place)>& durable);
+                      std::function<void(Place)> durable) {
+    const Append one{kind, name, body, std::move(durable)};
+    return append(std::span(&one, 1));
+  }
 
-  /// The open file of a segment. Errors: kCorrupt (no such segment).
-  Result<std::shared_ptr<base::File>> file(uint32_t number);
+  /// The open file of a segment; null when there is none (any more).
+  std::shared_ptr<base::File> find(uint32_t number);
 
-  /// Tells every durable record, dead ones too.
-  Result<void> each(const Found& found);
+  View view();
+  /// Tells every record of the view about an object, dead ones too. Errors: kCorrupt, and those of `found`.
+  Result<void> each(const View& view, const Found& found);
+
+  /// Lengths of all segment files.
+  uint64_t bytes();
+
+  /// No record is written to the segment after this. For the compactor, which is one thread, like forget().
+  Result<void> close(uint32_t number);
+  /// Takes a closed segment without a live record away: writes down that it is gone, then removes the file, then makes
+  /// that durable. After an error the segment is still there, and the call may be repeated.
+  Result<void> forget(uint32_t number);
 
  private:
   struct Waiter {
-    segment::Kind kind;
-    std::string_view name;
-    uint32_t body_bytes;
-    std::string tail;
-    const std::function<void(Place)>* durable;
+    std::span<const Append> records;
+    std::vector<std::string> tails;
+    uint64_t bytes = 0;
     base::Condition turn;
     bool done = false;
     Result<void> result;
@@ -61,9 +95,10 @@ class Journal {
   std::string path(uint32_t number) const;
   Result<void> recover(const Found& found);
   Result<void> recover_segment(uint32_t number, bool last, const Found& found);
+  Result<bool> remove_gone();
   Result<void> roll();
   Result<void> write_group(const std::vector<Waiter*>& group);
-  Result<void> append_group(const std::vector<Waiter*>& group, std::vector<Place>& places);
+  Result<uint64_t> append_group(const std::vector<Waiter*>& group, std::vector<Place>& places);
 
   base::Disk& disk_;
   const std::string folder_;
@@ -72,12 +107,14 @@ class Journal {
   base::Mutex mutex_;  ///< guards queue_
   std::deque<Waiter*> queue_;
 
-  base::Mutex files_mutex_;  ///< guards files_, last_ and end_ (written by the leader only)
-  std::map<uint32_t, std::shared_ptr<base::File>> files_;
-  uint32_t last_ = 0;  ///< the segment being written; 0 before the first
-  uint64_t end_ = 0;   ///< its durable length
+  base::Mutex files_mutex_;  ///< guards files_, last_ and end_ (the last two written by the leader only), gone_
+  std::map<uint32_t, Held> files_;
+  uint32_t last_ = 0;   ///< the segment being written; 0 before the first
+  uint64_t end_ = 0;    ///< its durable length
+  segment::Gone gone_;  ///< written down as gone; the file may still be there
 
-  bool failed_ = false;  ///< the leader's own
+  std::atomic<uint32_t> close_{0};  ///< the segment that the next group must not write to
+  bool failed_ = false;             ///< the leader's own
 };
 
 }  // namespace tarn::block

@@ -1,9 +1,7 @@
 #include "block/local.h"
 
 #include <atomic>
-#include <set>
-#include <unordered_map>
-#include <unordered_set>
+#include <cstring>
 
 #include <fmt/core.h>
 
@@ -11,96 +9,15 @@
 #include "base/hash.h"
 #include "base/kill_point.h"
 #include "base/log.h"
-#include "base/mutex.h"
+#include "block/compactor.h"
 #include "block/detail.h"
+#include "block/index.h"
 #include "block/journal.h"
 
 namespace tarn::block {
 namespace {
 
 constexpr size_t kChunkBytes = 256 << 10;
-
-/// XXH3-128 of a name.
-struct Key {
-  uint64_t high = 0, low = 0;
-  static Key of(std::string_view name) {
-    const std::string raw = base::xxh3_128(name);
-    Key out;
-    std::memcpy(&out.high, raw.data(), 8);
-    std::memcpy(&out.low, raw.data() + 8, 8);
-    return out;
-  }
-  bool operator==(const Key&) const = default;
-};
-struct KeyHash {
-  size_t operator()(const Key& key) const { return static_cast<size_t>(key.high ^ key.low); }
-};
-
-struct Entry {
-  Place place;
-  uint64_t size : 63 = 0;
-  uint64_t large : 1 = 0;
-};
-
-/// Which names exist and where; and which are being made or removed right now. Threads: any.
-class Index {
- public:
-  std::optional<Entry> find(const Key& key) {
-    base::Lock lock(mutex_);
-    const auto it = entries_.find(key);
-    return it == entries_.end() ? std::nullopt : std::optional<Entry>(it->second);
-  }
-  void insert(const Key& key, const Entry& entry) {
-    base::Lock lock(mutex_);
-    const auto [it, added] = entries_.try_emplace(key, entry);
-    if (!added) bytes_ -= it->second.size;
-    it->second = entry;
-    bytes_ += entry.size;
-  }
-  void erase(const Key& key) {
-    base::Lock lock(mutex_);
-    const auto it = entries_.find(key);
-    if (it == entries_.end()) return;
-    bytes_ -= it->second.size;
-    entries_.erase(it);
-  }
-  uint64_t bytes() {
-    base::Lock lock(mutex_);
-    return bytes_;
-  }
-  void reserve(const Key& key) {
-    base::Lock lock(mutex_);
-    released_.wait(lock, [&] { return !reserved_.contains(key); });
-    reserved_.insert(key);
-  }
-  void release(const Key& key) {
-    {
-      base::Lock lock(mutex_);
-      reserved_.erase(key);
-    }
-    released_.notify_all();
-  }
-
- private:
-  base::Mutex mutex_;
-  base::Condition released_;
-  std::unordered_map<Key, Entry, KeyHash> entries_;
-  std::unordered_set<Key, KeyHash> reserved_;
-  uint64_t bytes_ = 0;
-};
-
-/// One writer at a time for a name: whoever comes second sees what became of the first.
-class Reservation {
- public:
-  Reservation(Index& index, const Key& key) : index_(index), key_(key) { index_.reserve(key_); }
-  ~Reservation() { index_.release(key_); }
-  Reservation(const Reservation&) = delete;
-  Reservation& operator=(const Reservation&) = delete;
-
- private:
-  Index& index_;
-  Key key_;
-};
 
 /// A file that is removed unless it was moved to its place.
 class Temporary {
@@ -188,26 +105,24 @@ class LocalStore final : public Store {
                                            std::optional<uint64_t> length) override {
     TRY(ctx.check(*options_.clock));
     const Key key = Key::of(name.str());
-    const auto entry = index_.find(key);
-    if (!entry) return detail::not_found(name);
-    TRY_LET(const uint64_t count, detail::clamp(name, entry->size, offset, length));
-    TRY_LET(auto segment, journal_->file(entry->place.segment));
-    if (!entry->large) {
-      TRY_LET(std::string body, record_body(*segment, entry->place, name, entry->size));
+    TRY_LET(const auto located, locate(name, key));
+    const auto& [entry, segment] = located;
+    TRY_LET(const uint64_t count, detail::clamp(name, entry.size, offset, length));
+    if (!entry.large) {
+      TRY_LET(std::string body, record_body(*segment, entry.place, name.str(), entry.size));
       return std::unique_ptr<ByteReader>(
           new detail::SharedReader(std::make_shared<const std::string>(std::move(body)), offset, count));
     }
     auto file = disk_.open(file_path(key), base::OpenMode::kRead);
     if (!file) return missing_file(name, key, file.error());
     TRY_LET(const uint64_t size, (*file)->size());
-    if (size != entry->size)
-      return Error(
-          Code::kCorrupt, "object",
-          fmt::format("{} has {} bytes, {} were stored in {}", name.str(), size, +entry->size, file_path(key)));
+    if (size != entry.size)
+      return Error(Code::kCorrupt, "object",
+                   fmt::format("{} has {} bytes, {} were stored in {}", name.str(), size, +entry.size, file_path(key)));
     FileReader::Expect expect;
-    if (offset == 0 && count == entry->size)
-      expect = [segment, place = entry->place, name]() -> Result<std::string> {
-        TRY_LET(const std::string body, record_body(*segment, place, name, segment::kLargeBodyBytes));
+    if (offset == 0 && count == entry.size)
+      expect = [segment = segment, place = entry.place, name]() -> Result<std::string> {
+        TRY_LET(const std::string body, record_body(*segment, place, name.str(), segment::kLargeBodyBytes));
         TRY_LET(auto large, segment::LargeBody::decode(body));
         return std::move(large.check);
       };
@@ -223,10 +138,15 @@ class LocalStore final : public Store {
 
   Result<void> list(const Context& ctx, std::string_view prefix,
                     const std::function<Result<void>(const Name&, const Info&)>& each) override {
-    return journal_->each([&](Place place, const segment::Record& record, std::string_view) -> Result<void> {
+    const auto view = journal_->view();
+    KeySet moved;
+    return journal_->each(view, [&](Place place, const segment::Record& record, std::string_view) -> Result<void> {
       if (record.kind == segment::Kind::kTombstone || !record.name.starts_with(prefix)) return {};
-      const auto entry = index_.find(Key::of(record.name));
-      if (!entry || entry->place != place) return {};
+      const Key key = Key::of(record.name);
+      const auto entry = index_.find(key);
+      if (!entry) return {};
+      // An object that compaction moved out of the view meanwhile is told at the first record of its name.
+      if (entry->place != place && (entry->place < view.end || !moved.insert(key).second)) return {};
       TRY(ctx.check(*options_.clock));
       return each(Name(std::string(record.name)), Info{entry->size});
     });
@@ -239,7 +159,8 @@ class LocalStore final : public Store {
     const Reservation reservation(index_, key);
     const auto entry = index_.find(key);
     if (!entry) return {};
-    TRY(journal_->append(segment::Kind::kTombstone, name.str(), {}, [&](Place) { index_.erase(key); }));
+    TRY(journal_->append(segment::Kind::kTombstone, name.str(), {},
+                         [&](Place place) { index_.bury(key, name.str().size(), place); }));
     KILL_POINT("block.remove.before_unlink");
     if (entry->large) TRY(disk_.remove(file_path(key)));
     return {};
@@ -248,6 +169,23 @@ class LocalStore final : public Store {
   Result<uint64_t> stored_bytes(const Context& ctx) override {
     TRY(ctx.check(*options_.clock));
     return index_.bytes();
+  }
+
+  Result<uint64_t> disk_bytes(const Context& ctx) override {
+    TRY(ctx.check(*options_.clock));
+    return journal_->bytes() + index_.large_bytes();
+  }
+
+  Result<uint64_t> compact(const Context& ctx) override {
+    TRY(ctx.check(*options_.clock));
+    if (compacting_.exchange(true)) return uint64_t{0};
+    Compactor compactor(disk_, *options_.clock, *journal_, index_,
+                        {options_.compact_dead_percent, options_.compact_open_bytes}, [this](const Key& key) {
+                          return Compactor::FilePath{file_folder(key), file_path(key)};
+                        });
+    auto freed = compactor.run(ctx);
+    compacting_ = false;
+    return freed;
   }
 
  private:
@@ -261,21 +199,22 @@ class LocalStore final : public Store {
     return file_folder(key) + "/" + base::to_hex(raw);
   }
 
-  /// Reads one record whole and checks it. Errors: kCorrupt.
-  static Result<std::string> record_body(base::File& file, Place place, const Name& name, uint64_t body_bytes) {
-    const uint64_t total = segment::record_bytes(name.str().size(), body_bytes);
-    TRY_LET(const std::string bytes, file.read(place.offset, total));
-    const auto damaged = [&](const Error& why) {
-      return why.wrap(Code::kCorrupt, "object",
-                      fmt::format("{} is damaged in segment {} at offset {}", name.str(), place.segment, place.offset));
-    };
-    auto record = segment::parse_header(bytes);
-    if (!record) return damaged(record.error());
-    if (record->name != name.str() || record->total() != total)
-      return damaged(Error(Code::kCorrupt, "segment", "the record is another one's"));
-    auto body = segment::parse_body(bytes, *record);
-    if (!body) return damaged(body.error());
-    return std::string(*body);
+  struct Located {
+    Entry entry;
+    std::shared_ptr<base::File> segment;
+  };
+  /// Compaction may move the record and take its segment away between the two looks.
+  Result<Located> locate(const Name& name, const Key& key) {
+    auto entry = index_.find(key);
+    while (entry) {
+      if (auto segment = journal_->find(entry->place.segment)) return Located{*entry, std::move(segment)};
+      const auto again = index_.find(key);
+      if (again && again->place == entry->place)
+        return Error(Code::kCorrupt, "object",
+                     fmt::format("{} lies in segment {}, which is gone", name.str(), entry->place.segment));
+      entry = again;
+    }
+    return detail::not_found(name);
   }
 
   /// A file can go between the look into the index and the open when it is removed: then it is simply not there.
@@ -290,7 +229,7 @@ class LocalStore final : public Store {
     const Reservation reservation(index_, key);
     if (index_.find(key)) return detail::already_exists(name);
     TRY(journal_->append(segment::Kind::kObject, name.str(), bytes, [&](Place place) {
-      index_.insert(key, Entry{place, stored.size, 0});
+      index_.insert(key, Entry{place, stored.size, 0}, name.str().size());
     }));
     return stored;
   }
@@ -335,7 +274,7 @@ class LocalStore final : public Store {
     TRY(disk_.sync_directory(file_folder(key)));
     KILL_POINT("block.file.before_record");
     auto recorded = journal_->append(segment::Kind::kLarge, name.str(), large.encode(), [&](Place place) {
-      index_.insert(key, Entry{place, large.size, 1});
+      index_.insert(key, Entry{place, large.size, 1}, name.str().size());
     });
     if (recorded || recorded.error().outcome() == base::Outcome::kUnknown) placed.moved();
     TRY(std::move(recorded));
@@ -349,6 +288,7 @@ class LocalStore final : public Store {
   Index index_;
   std::unique_ptr<Journal> journal_;
   std::atomic<uint64_t> next_temporary_{0};
+  std::atomic<bool> compacting_{false};
 };
 
 Result<void> LocalStore::open_folder() {
@@ -359,27 +299,27 @@ Result<void> LocalStore::open_folder() {
   TRY(disk_.sync_directory(folder_ + "/files"));
   TRY(disk_.sync_directory(folder_));
   // Files whose removal was recorded but perhaps not done.
-  std::unordered_set<Key, KeyHash> removed;
+  KeySet removed;
   const auto found = [&](Place place, const segment::Record& record, std::string_view body) -> Result<void> {
     const Key key = Key::of(record.name);
-    switch (record.kind) {
-      case segment::Kind::kObject:
-        index_.insert(key, Entry{place, record.body_bytes, 0});
-        break;
-      case segment::Kind::kLarge: {
-        TRY_LET(const auto large, segment::LargeBody::decode(body));
-        index_.insert(key, Entry{place, large.size, 1});
-        removed.erase(key);
-        break;
-      }
-      case segment::Kind::kTombstone:
-        if (const auto entry = index_.find(key); entry && entry->large) removed.insert(key);
-        index_.erase(key);
-        break;
+    if (record.kind == segment::Kind::kLarge) {
+      TRY_LET(const auto large, segment::LargeBody::decode(body));
+      index_.insert(key, Entry{place, large.size, 1}, record.name.size());
+      removed.erase(key);
+      return {};
     }
+    if (const auto entry = index_.find(key); entry && entry->large) removed.insert(key);
+    if (record.kind == segment::Kind::kObject)
+      index_.insert(key, Entry{place, record.body_bytes, 0}, record.name.size());
+    else
+      index_.bury(key, record.name.size(), place);
     return {};
   };
-  TRY_LET(journal_, Journal::open(disk_, folder_ + "/segments", options_.segment_bytes, found));
+  const auto restart = [&] {
+    index_.clear();
+    removed.clear();
+  };
+  TRY_LET(journal_, Journal::open(disk_, folder_ + "/segments", options_.segment_bytes, restart, found));
   for (const Key& key : removed) TRY(disk_.remove(file_path(key)));
   return {};
 }

@@ -64,6 +64,50 @@ Result<LargeBody> LargeBody::decode(std::string_view body) {
   return out;
 }
 
+bool Gone::contains(uint32_t number) const {
+  const auto after = std::upper_bound(ranges_.begin(), ranges_.end(), std::pair(number, UINT32_MAX));
+  return after != ranges_.begin() && std::prev(after)->second >= number;
+}
+
+void Gone::add(uint32_t number) {
+  if (contains(number)) return;
+  auto at = std::upper_bound(ranges_.begin(), ranges_.end(), std::pair(number, UINT32_MAX));
+  if (at != ranges_.begin() && std::prev(at)->second + 1 == number) {
+    --at;
+    at->second = number;
+  } else {
+    at = ranges_.insert(at, {number, number});
+  }
+  const auto next = std::next(at);
+  if (next == ranges_.end() || next->first != number + 1) return;
+  at->second = next->second;
+  ranges_.erase(next);
+}
+
+std::string Gone::encode() const {
+  base::ByteWriter out;
+  for (const auto& [first, last] : ranges_) {
+    out.u32(first);
+    out.u32(last);
+  }
+  return out.take();
+}
+
+Result<Gone> Gone::decode(std::string_view body) {
+  Gone out;
+  base::ByteReader in(body);
+  uint64_t free = 1;
+  for (size_t i = 0; i < body.size() / 8; ++i) {
+    TRY_LET(const uint32_t first, in.u32());
+    TRY_LET(const uint32_t last, in.u32());
+    if (first < free || last < first) return damaged("a list of gone segments is out of order");
+    out.ranges_.emplace_back(first, last);
+    free = uint64_t{last} + 2;
+  }
+  if (body.size() % 8 != 0) return damaged("a list of gone segments has a wrong length");
+  return out;
+}
+
 std::string file_header(uint64_t number) {
   base::ByteWriter out;
   out.raw(kFileMagic);
@@ -109,7 +153,7 @@ Result<Record> parse_header(std::string_view bytes) {
   if (bytes.size() < kRecordHeaderBytes + name_bytes) return damaged("a record ends inside its name");
   out.name = bytes.substr(kRecordHeaderBytes, name_bytes);
   if (check != header_check(bytes, out.name)) return damaged("a record's header fails its check");
-  if (kind < 1 || kind > 3 || reserved != 0)
+  if (kind < 1 || kind > 4 || reserved != 0)
     return Error(Code::kUnsupported, "segment",
                  "a record has a kind that this version does not know: use the version that wrote it");
   out.kind = static_cast<Kind>(kind);
@@ -135,7 +179,7 @@ Result<uint64_t> scan(base::File& file, uint64_t end, Verify verify,
     if (!record && record.error().code() == Code::kUnsupported) return record.error();
     if (!record || offset + record->total() > end) return offset;
     std::string_view body;
-    if (verify == Verify::kBodies || record->kind == Kind::kLarge) {
+    if (verify == Verify::kBodies || record->kind == Kind::kLarge || record->kind == Kind::kGone) {
       const uint64_t total = record->total();
       TRY_LET(bytes, window.at(offset, total));
       record->name = bytes.substr(kRecordHeaderBytes, record->name.size());

@@ -4,6 +4,8 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/disk.h"
 #include "base/result.h"
@@ -18,7 +20,23 @@ inline constexpr uint64_t kLargeBodyBytes = 40;
 enum class Kind : uint8_t {
   kObject = 1,     ///< body: the object's bytes
   kTombstone = 2,  ///< body: empty
-  kLarge = 3       ///< body: LargeBody; the object's bytes are a file of their own
+  kLarge = 3,      ///< body: LargeBody; the object's bytes are a file of their own
+  kGone = 4        ///< name: kGoneName; body: Gone. Not about an object
+};
+
+/// The name in a record about the segments themselves; no object can have it.
+inline constexpr std::string_view kGoneName = ".";
+
+/// The numbers of all segments that compaction has emptied: their files are absent or about to be.
+class Gone {
+ public:
+  bool contains(uint32_t number) const;
+  void add(uint32_t number);
+  std::string encode() const;
+  static Result<Gone> decode(std::string_view body);
+
+ private:
+  std::vector<std::pair<uint32_t, uint32_t>> ranges_;  ///< first and last, ascending, apart from each other
 };
 
 /// What a segment keeps about an object that has its own file.
@@ -57,8 +75,8 @@ Result<std::string_view> parse_body(std::string_view bytes, const Record& record
 
 enum class Verify { kHeaders, kBodies };
 
-/// Calls `each` for every good record of [kFileHeaderBytes, end) with its offset; `body` is given for kLarge and, under
-/// Verify::kBodies, for all. The views live during the call only.
+/// Calls `each` for every good record of [kFileHeaderBytes, end) with its offset; `body` is given for kLarge and
+/// kGone and, under Verify::kBodies, for all. The views live during the call only.
 /// @return where the good records end: `end`, or the place of the first bad one. Errors: of the disk and of `each`.
 /// Cost: reads headers and names; bodies above 64 KiB of distance are skipped unless verified.
 Result<uint64_t> scan(base::File& file, uint64_t end, Verify verify,
