@@ -20,6 +20,10 @@ int64_t now_us() {
 
 bool is_final(const std::string& state) { return state == "landed" || state == "cancelled" || state == "superseded"; }
 
+std::string id_of_key(std::string_view repository, std::string_view key) {
+  return base::sha256_hex(fmt::format("{}/{}", repository, key)).substr(0, 32);
+}
+
 Json to_json(const Proposer& p) {
   Json scopes = Json::array();
   for (const std::string& s : p.write_scopes) scopes.push(s);
@@ -91,8 +95,8 @@ Result<Json> Proposals::open_as(const Context& ctx, const ProposalSpec& spec,
   TRY_LET(const versioning::Repository repository, engine.get_repository(ctx, spec.repository));
   TRY(engine.get_branch(ctx, repository, spec.destination));
   TRY_LET(const versioning::Resolved source, engine.resolve(ctx, repository, spec.source));
-  const std::string id = spec.key.empty() ? base::uuid7(world_.doors.clock, world_.doors.random)
-                                          : base::sha256_hex(spec.repository + "/" + spec.key).substr(0, 32);
+  const std::string id =
+      spec.key.empty() ? base::uuid7(world_.doors.clock, world_.doors.random) : id_of_key(spec.repository, spec.key);
   if (!spec.key.empty()) {
     TRY_LET(const auto known, world_.records.find(ctx, keys::proposal(id)));
     if (known) return known->json;
@@ -132,6 +136,13 @@ Result<Json> Proposals::open_as(const Context& ctx, const ProposalSpec& spec,
   }
   world_.doors.tasks.wake();
   return proposal;
+}
+
+Result<std::optional<Json>> Proposals::find_by_key(const Context& ctx, std::string_view repository,
+                                                   std::string_view key) {
+  TRY_LET(auto known, world_.records.find(ctx, keys::proposal(id_of_key(repository, key))));
+  if (!known) return std::optional<Json>();
+  return std::optional<Json>(std::move(known->json));
 }
 
 Result<Json> Proposals::get(const Context& ctx, std::string_view id) {

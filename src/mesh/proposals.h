@@ -47,6 +47,8 @@ class Proposals {
   /// in conflict; else opens one. How a plain merge asks: repeating it, also after a refusal, is one question.
   Result<Json> open_or_join(const Context& ctx, const ProposalSpec& spec);
   Result<Json> get(const Context& ctx, std::string_view id);
+  /// What open() made of a key before; without its report.
+  Result<std::optional<Json>> find_by_key(const Context& ctx, std::string_view repository, std::string_view key);
   Result<Json> list(const Context& ctx, std::string_view repository, std::string_view state);
   /// Waits until it is decided or the time is over; either way gives it as it stands.
   Result<Json> wait(const Context& ctx, std::string_view id, int64_t timeout_ms);

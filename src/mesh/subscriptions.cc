@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "base/ids.h"
+#include "base/kill_point.h"
 #include "base/yaml.h"
 
 namespace tarn::mesh {
@@ -193,6 +194,23 @@ Result<Subscriptions::Staged> Subscriptions::stage(const Context& ctx, const Jso
   return Staged{commit, changed, days};
 }
 
+Result<void> Subscriptions::move_cursor(const Context& ctx, const std::string& key, const Json& seen, int64_t number,
+                                        const std::string& commit) {
+  constexpr int kRacesMax = 20;
+  for (int i = 0; i < kRacesMax; ++i) {
+    TRY_LET(Record record, world_.records.get(ctx, key, "subscription", key));
+    // The proposal's own decision may have written the record meanwhile; a moved line makes the cursor meaningless.
+    for (const char* field : {"cursor", "cursor_commit", "port", "major", "producer"})
+      if (record.json[field] != seen[field]) return {};
+    kv::Batch batch;
+    put_if(batch, key, record.json.set("cursor", number).set("cursor_commit", commit), record.version);
+    const auto applied = world_.doors.kv.apply(ctx, batch);
+    if (applied) return {};
+    if (applied.error().code() != Code::kConflict) return applied.error();
+  }
+  return Error(Code::kBusy, "subscription", "the subscription changes all the time: try again");
+}
+
 Result<bool> Subscriptions::onboard_next(const Context& ctx, const std::string& consumer, const std::string& name,
                                          Json& proposals) {
   const std::string key = keys::subscription(consumer, name);
@@ -217,26 +235,30 @@ Result<bool> Subscriptions::onboard_next(const Context& ctx, const std::string& 
   }
   if (!next || input->mode == "manual" || input->mode == "pinned") return false;
   const int64_t number = (*next)["number"].as_int();
-  const std::string base = subscription["cursor_commit"].as_string();
-  TRY_LET(const Staged staged, stage(ctx, subscription, *input, *next, base));
-
-  ProposalSpec spec;
-  spec.repository = consumer;
-  spec.source = staged.commit.id.hex();
-  spec.destination = repository.default_branch;
-  spec.title = fmt::format("Onboard {} v{} as {}", port_text(subscription), number, name);
-  spec.kind = "onboard";
-  spec.key = fmt::format("onboard/{}/{}/{}/{}", name, port_text(subscription), number, (*next)["commit"].as_string());
-  spec.proposer.actor = {"tarn", false};
-  spec.proposer.is_server = true;
-  spec.context =
-      Json::object({{"input", name}, {"publication", *next}, {"base_commit", base}, {"partitions", staged.partitions}});
-  TRY_LET(const Json opened, proposals_.open(ctx, spec));
-  subscription.set("cursor", number).set("cursor_commit", (*next)["commit"]);
-  kv::Batch batch;
-  put_if(batch, key, subscription, record.version);
-  TRY(world_.doors.kv.apply(ctx, batch));
-  TRY_LET(const Json decided, proposals_.decide(ctx, opened["id"].as_string()));
+  const std::string base = subscription["cursor_commit"].as_string(), commit = (*next)["commit"].as_string();
+  // The base is in the key: a line that is followed again later brings the same publication onto other data.
+  const std::string once =
+      fmt::format("onboard/{}/{}/{}/{}/{}", name, port_text(subscription), number, commit, base.substr(0, 16));
+  // Known: an earlier call came as far as opening it. It may have landed since, then there is nothing left to stage.
+  TRY_LET(auto opened, proposals_.find_by_key(ctx, consumer, once));
+  if (!opened) {
+    TRY_LET(const Staged staged, stage(ctx, subscription, *input, *next, base));
+    ProposalSpec spec;
+    spec.repository = consumer;
+    spec.source = staged.commit.id.hex();
+    spec.destination = repository.default_branch;
+    spec.title = fmt::format("Onboard {} v{} as {}", port_text(subscription), number, name);
+    spec.kind = "onboard";
+    spec.key = once;
+    spec.proposer.actor = {"tarn", false};
+    spec.proposer.is_server = true;
+    spec.context = Json::object(
+        {{"input", name}, {"publication", *next}, {"base_commit", base}, {"partitions", staged.partitions}});
+    TRY_LET(opened, proposals_.open(ctx, spec));
+    KILL_POINT("onboard-opened");
+  }
+  TRY(move_cursor(ctx, key, subscription, number, commit));
+  TRY_LET(const Json decided, proposals_.decide(ctx, (*opened)["id"].as_string()));
   proposals.push(Json::object({{"id", decided["id"]}, {"publication", number}, {"state", decided["state"]}}));
   return true;
 }

@@ -50,6 +50,9 @@ class Subscriptions final : public Participant {
   };
   Result<Staged> stage(const Context& ctx, const Json& subscription, const Input& input, const Json& publication,
                        const std::string& base_commit);
+  /// Says in the record that a publication is under way, unless somebody else has moved the cursor since `seen`.
+  Result<void> move_cursor(const Context& ctx, const std::string& key, const Json& seen, int64_t number,
+                           const std::string& commit);
   Result<bool> onboard_next(const Context& ctx, const std::string& consumer, const std::string& input, Json& proposals);
 
   World& world_;

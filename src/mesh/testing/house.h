@@ -130,35 +130,40 @@ class House {
     settle();
   }
 
-  /// Two products: weather/hourly in repository `weather`, operations/delays in `analytics`, which consumes it.
-  void found(const std::string& mode = "every", const std::string& more = "onFail: queue, onWithdraw: rollback",
-             const std::string& rules = "") {
+  /// What differs between the tests' meshes.
+  struct Founding {
+    std::string mode = "every", input = "onFail: queue, onWithdraw: rollback";
+    std::string rules, expectation;  ///< of the producer's contract; of the consumer (empty: it expects nothing)
+  };
+  /// Two products: weather/hourly in repository `weather` (ann's), and operations/delays in `analytics` (ben's), which
+  /// consumes it.
+  void found() { found(Founding{}); }
+  void found(const Founding& f) {
     must(mesh->products.create_domain(ctx, admin, Json::object({{"name", "weather"}, {"owner", "ann"}})));
     must(mesh->products.create_domain(ctx, admin, Json::object({{"name", "operations"}, {"owner", "ben"}})));
-    must(mesh->products.create(
-        ctx, ann,
-        Json::object(
-            {{"domain", "weather"},
-             {"name", "hourly"},
-             {"repository", "weather"},
-             {"files", Json::object({{"product.odps.yaml", product_file("hourly", "hourly")},
-                                     {"contracts/hourly.odcs.yaml", contract("hourly", "weather/", rules)}})}})));
-    must(mesh->products.create(
-        ctx, ben,
-        Json::object(
-            {{"domain", "operations"},
-             {"name", "delays"},
-             {"repository", "analytics"},
-             {"files", Json::object({{"product.odps.yaml", product_file("delays", "delays")},
-                                     {"contracts/delays.odcs.yaml", contract("delays", "out/delays/")},
-                                     {"inputs.yaml",
-                                      "inputs:\n  weather: {from: 'weather/hourly:hourly@1', branch: ingest--weather, "
-                                      "path: inputs/weather/, partition: date, mode: " +
-                                          mode + ", " + more + "}\n"},
-                                     {"pipelines/daily.yaml", kPipeline},
-                                     {"exports.yaml", "exports:\n  serving: {port: delays, path: delays/}\n"}})}})));
+    create(ann, "weather", "hourly", "weather",
+           Json::object({{"product.odps.yaml", product_file("hourly", "hourly")},
+                         {"contracts/hourly.odcs.yaml", contract("hourly", "weather/", f.rules)}}));
+    Json files = Json::object(
+        {{"product.odps.yaml", product_file("delays", "delays")},
+         {"contracts/delays.odcs.yaml", contract("delays", "out/delays/")},
+         {"inputs.yaml",
+          "inputs:\n  weather: {from: 'weather/hourly:hourly@1', branch: ingest--weather, path: inputs/weather/, "
+          "partition: date, mode: " +
+              f.mode + ", " + f.input + "}\n"},
+         {"pipelines/daily.yaml", kPipeline},
+         {"exports.yaml", "exports:\n  serving: {port: delays, path: delays/}\n"}});
+    if (!f.expectation.empty())
+      files.set("expectations/weather.odcs.yaml", contract("expected", "inputs/weather/", f.expectation));
+    create(ben, "operations", "delays", "analytics", std::move(files));
     must(mesh->subscriptions.subscribe(ctx, ben, Json::object({{"consumer", "analytics"}, {"input", "weather"}})));
     must(mesh->subscriptions.approve(ctx, ann, "analytics", "weather"));
+  }
+  void create(const Actor& by, const std::string& domain, const std::string& name, const std::string& repository,
+              Json files) {
+    must(mesh->products.create(
+        ctx, by,
+        Json::object({{"domain", domain}, {"name", name}, {"repository", repository}, {"files", std::move(files)}})));
   }
 
   versioning::Repository repository(const std::string& name) { return must(engine->get_repository(ctx, name)); }
