@@ -1,16 +1,16 @@
 // Where an object's bytes are, and how they come in and out.
-#include <charconv>
-
 #include <fmt/core.h>
 
 #include "base/log.h"
+#include "catalog/detail/address.h"
 #include "catalog/detail/catalog_impl.h"
-#include "versioning/records.h"
 
 namespace tarn::catalog {
 namespace {
 
-constexpr std::string_view kFile = "local:///";
+using detail::block_name_of;
+using detail::kFile;
+using detail::parse_pin;
 
 /// Hashes what passes through.
 class HashingSource final : public block::ByteSource {
@@ -69,30 +69,11 @@ Error gone(const std::string& uri, const Error& why) {
                   fmt::format("the bytes at {} are not those that were linked: the file changed or is missing", uri));
 }
 
-/// "12345:1700000000000000000"
-std::optional<block::FileIdentity> parse_pin(std::string_view pin) {
-  block::FileIdentity identity;
-  const size_t colon = pin.find(':');
-  if (colon == std::string_view::npos) return std::nullopt;
-  const auto size = std::from_chars(pin.data(), pin.data() + colon, identity.size);
-  const auto time = std::from_chars(pin.data() + colon + 1, pin.data() + pin.size(), identity.mtime_ns);
-  if (size.ec != std::errc() || time.ec != std::errc()) return std::nullopt;
-  return identity;
-}
-
-/// Another repository's object in the same store: its block name.
-std::string block_name_of(std::string_view uri) {
-  std::string name = versioning::block_prefix(uri);
-  name.pop_back();
-  return name;
-}
-
 }  // namespace
 
 Result<block::Name> CatalogImpl::own_name(const versioning::Repository& repository, uint64_t partition,
                                           uint64_t sequence) const {
-  return block::make_name(fmt::format("{}data/{:016x}/{:016x}", versioning::block_prefix(repository.storage_namespace),
-                                      partition, sequence));
+  return detail::own_name(repository, partition, sequence);
 }
 
 std::string CatalogImpl::address_text(const versioning::Repository& repository, const tree::Address& address) const {

@@ -176,6 +176,16 @@ Result<void> take(State& state, const Entry& entry) {
 
 }  // namespace
 
+Result<std::vector<uint64_t>> numbers_of(const Context& ctx, block::Store& blocks, const std::string& folder) {
+  std::vector<uint64_t> numbers;
+  TRY(blocks.list(ctx, folder, [&](const block::Name& name, const block::Info&) -> Result<void> {
+    if (const auto number = number_of(folder, name.str())) numbers.push_back(*number);
+    return {};
+  }));
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
 Result<State> read(const Context& ctx, block::Store& blocks, const std::string& folder,
                    const std::string& repository_id, const std::vector<uint64_t>& numbers) {
   State state;
@@ -205,6 +215,7 @@ Result<State> read(const Context& ctx, block::Store& blocks, const std::string& 
                                          kNumberDigits, object.error().message()));
       continue;
     }
+    if (state.written_ms == 0) state.written_ms = object->written_ms;
     const bool snapshot = object->form == Form::kSnapshot;
     later.push_back(std::move(*object));
     if (snapshot) {

@@ -61,8 +61,11 @@ struct State {
   std::map<std::string, CommitId> tags;
   uint64_t objects = 0, first = 0, last = 0;  ///< what lies there
   uint64_t snapshot = 0;                      ///< number of the snapshot it began with; 0: none
+  base::WallMs written_ms = 0;                ///< of the newest object that could be read
   std::vector<std::string> damage;            ///< in words, one a lie; the state is then of what could be read
 };
+/// The numbers of a journal's objects, ascending. Cost: lists the store.
+Result<std::vector<uint64_t>> numbers_of(const Context& ctx, block::Store& blocks, const std::string& folder);
 /// Reads the objects of one journal, given their numbers ascending. A damaged or missing object is said in `damage` and
 /// the rest is still read. Errors: only what stops all reading (kUnavailable, kDeadline, kCancelled).
 Result<State> read(const Context& ctx, block::Store& blocks, const std::string& folder,

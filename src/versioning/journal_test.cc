@@ -103,12 +103,7 @@ TEST(RefJournalBytes, NonsenseUnderAGoodCheckIsRefusedOrRead) {
 /// What the repository's journal says now.
 journal::State state_of(block::Store& blocks, const Repository& repository) {
   const std::string folder = journal::folder_of(block_prefix(repository.storage_namespace), repository.id);
-  std::vector<uint64_t> numbers;
-  must(blocks.list({}, folder, [&](const block::Name& name, const block::Info&) -> Result<void> {
-    numbers.push_back(journal::number_of(folder, name.str()).value());
-    return {};
-  }));
-  std::sort(numbers.begin(), numbers.end());
+  const auto numbers = must(journal::numbers_of({}, blocks, folder));
   return must(journal::read({}, blocks, folder, repository.id, numbers));
 }
 
