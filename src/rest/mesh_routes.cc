@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include "base/process.h"
 #include "rest/answers.h"
 #include "rest/handlers.h"
 #include "rest/mesh_routes.h"
@@ -178,7 +179,7 @@ std::vector<Route> mesh_routes() {
       return call_it(c, m, body);
     };
   };
-  return {
+  std::vector<Route> routes = {
       {Method::kGet, "/mesh/clock", "meshClock", Action::kReadMesh, handle(clock_now)},
       {Method::kPut, "/mesh/clock", "meshSetClock", Action::kReadMesh, handle(set_clock)},
       // Catalogue.
@@ -353,11 +354,18 @@ std::vector<Route> mesh_routes() {
       {Method::kGet, repo + "/exports", "meshExports", Action::kReadMesh,
        handle([](Call& c, mesh::Mesh& m) { return m.exports.list(c.ctx, c.path("repository")); })},
       // Figures and events.
-      {Method::kGet, "/mesh/stats", "meshStats", Action::kReadMesh,
-       handle([](Call& c, mesh::Mesh& m) { return m.stats(c.ctx); })},
+      {Method::kGet, "/mesh/stats", "meshStats", Action::kReadMesh, handle([](Call& c, mesh::Mesh& m) -> Result<Json> {
+         TRY_LET(Json stats, m.stats(c.ctx));
+         TRY_LET(const auto memory, base::process_memory());
+         return stats.set("rss_bytes", memory.resident).set("rss_bytes_max", memory.resident_max);
+       })},
       {Method::kGet, "/mesh/events", "meshEvents", Action::kReadMesh,
        handle([](Call& c, mesh::Mesh& m) { return m.events(c.ctx, c.query("after"), 1000); })},
   };
+  // What changes something may test, link and land: it takes the time it takes.
+  for (Route& route : routes)
+    if (route.method != Method::kGet) route.deadline = Deadline::kNone;
+  return routes;
 }
 
 }  // namespace tarn::rest
