@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include "base/bytes.h"
 #include "base/hash.h"
@@ -72,9 +72,10 @@ Result<std::string> ForeignFiles::inside(const std::string& path) const {
       return Error(Code::kInvalid, "path", fmt::format("\"{}\" holds a segment \"..\"", path));
     at = end + 1;
   }
-  const Error refused(
-      Code::kForbidden, "path",
-      fmt::format("{} is not below a folder that imports may read: add one to import.local_roots", path));
+  const Error refused(Code::kForbidden, "path",
+                      fmt::format("{} is not below a folder that imports may read ({}): move the data there, or add "
+                                  "its folder to import.local_roots",
+                                  path, roots_.empty() ? "none" : fmt::format("{}", fmt::join(roots_, ", "))));
   std::vector<std::string> roots;
   for (const auto& root : roots_) {
     // A root that does not exist allows nothing.
@@ -133,6 +134,11 @@ Result<void> ForeignFiles::list(const Context& ctx, const std::string& folder,
   if (!info.is_directory) return Error(Code::kInvalid, "path", fmt::format("{} is not a folder", folder));
   Walk state{ctx, each, {}};
   return walk(state, real, "");
+}
+
+Result<void> ForeignFiles::allow(const std::string& path) const {
+  TRY(inside(path));
+  return {};
 }
 
 Result<FileIdentity> ForeignFiles::identify(const Context& ctx, const std::string& path) const {

@@ -43,6 +43,9 @@ class ForeignFiles {
   Result<void> list(const Context& ctx, const std::string& folder,
                     const std::function<Result<void>(const ListedFile&)>& each) const;
 
+  /// Whether a listing of the path may begin: allowed, and there. Errors: as list().
+  Result<void> allow(const std::string& path) const;
+
   /// What the file is now. Errors: as open().
   Result<FileIdentity> identify(const Context& ctx, const std::string& path) const;
 

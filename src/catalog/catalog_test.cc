@@ -176,7 +176,11 @@ TEST_F(CatalogTest, ImportsStayBelowTheirRootsAndOutOfProtectedBranches) {
   EXPECT_EQ(code(start(source.path("server"))), Code::kInvalid) << "the server's own folder";
   EXPECT_EQ(code(start(source.path())), Code::kInvalid) << "a folder above it";
   EXPECT_EQ(code(start("relative")), Code::kInvalid);
-  EXPECT_FALSE(import("/etc", "in/").completed);
+  EXPECT_EQ(code(start(source.path("drop/nowhere"))), Code::kInvalid);
+  EXPECT_EQ(code(start(source.path("drop/../drop"))), Code::kInvalid);
+  const auto outside = start("/etc");
+  EXPECT_EQ(code(outside), Code::kForbidden) << "at once, not as a failed task";
+  EXPECT_NE(outside.error().message().find(source.path()), std::string::npos) << outside.error().message();
   must(world.engine->set_protection(ctx, repo, {{"main"}}));
   const ImportStatus refused = import(source.path("drop"), "in/");
   EXPECT_FALSE(refused.completed);

@@ -98,7 +98,13 @@ Result<std::string> CatalogImpl::start_import(const Context& ctx, std::string_vi
   if (paths.empty()) return Error(Code::kInvalid, "paths", "an import needs at least one path");
   Json list = Json::array();
   for (const ImportPath& p : paths) {
-    TRY(import_folder(p.path));
+    // What can be seen now is refused now; the task looks again when it lists.
+    TRY_LET(const std::string folder, import_folder(p.path));
+    if (const auto allowed = foreign_.allow(folder); !allowed) {
+      if (allowed.error().code() != Code::kNotFound) return allowed.error();
+      return allowed.error().wrap(Code::kInvalid, "path",
+                                  fmt::format("there is no '{}' on the server's machine", folder));
+    }
     if (!p.destination.empty()) TRY(versioning::check_path(p.destination));
     list.push(to_json(p));
   }
