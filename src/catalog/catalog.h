@@ -137,8 +137,12 @@ class Catalog {
   virtual Result<std::vector<Part>> list_parts(const Context&, const std::string& upload_id) = 0;
   virtual Result<std::vector<MultipartUpload>> list_uploads(const Context&, std::string_view repository) = 0;
   /// The object is a manifest of its parts: no byte is copied. A repeat after success gives the same answer.
+  /// @param seal  called with the whole object's entry before anything names it; may read it (open_entry) and add tags;
+  ///              its error leaves the upload as it was.
+  using Seal = std::function<Result<void>(const versioning::Repository&, tree::Entry&)>;
   virtual Result<ObjectInfo> complete_upload(const Context&, const std::string& upload_id,
-                                             const std::vector<Part>& parts, const versioning::Expect&) = 0;
+                                             const std::vector<Part>& parts, const versioning::Expect&,
+                                             const Seal& seal = {}) = 0;
   virtual Result<void> abort_upload(const Context&, const std::string& upload_id) = 0;
 
   // Imports: a durable task; listing only, no byte read. The ETag is of the weak kind (size, mtime in ns).

@@ -151,7 +151,8 @@ Result<std::vector<MultipartUpload>> CatalogImpl::list_uploads(const Context& ct
 }
 
 Result<ObjectInfo> CatalogImpl::complete_upload(const Context& ctx, const std::string& upload_id,
-                                                const std::vector<Part>& parts, const versioning::Expect& expect) {
+                                                const std::vector<Part>& parts, const versioning::Expect& expect,
+                                                const Seal& seal) {
   TRY_LET(const Upload upload, load(ctx, kv_, upload_id));
   TRY_LET(const versioning::Repository repository, repository_of(ctx, engine_, upload));
   if (upload.json.has("completed")) {
@@ -199,6 +200,7 @@ Result<ObjectInfo> CatalogImpl::complete_upload(const Context& ctx, const std::s
   for (const Json& field : upload.json["tagged"].items())
     entry.tagged.push_back({static_cast<uint32_t>(field.items()[0].as_int()),
                             base::from_base64(field.items()[1].as_string()).value_or("")});
+  if (seal) TRY(seal(repository, entry));
 
   // The claim comes first and stays: from here on an entry may name the parts, so an abort must keep their bytes. A
   // repeat takes the claimed entry over, and finds out below whether it was staged before.

@@ -25,6 +25,7 @@ Answer create_multipart_upload(Call& call) {
   http::Response response = xml.response();
   if (const auto algorithm = call.headers().find("x-amz-checksum-algorithm"))
     response.headers.set("x-amz-checksum-algorithm", *algorithm);
+  if (const auto type = call.headers().find("x-amz-checksum-type")) response.headers.set("x-amz-checksum-type", *type);
   return response;
 }
 

@@ -119,8 +119,9 @@ S3Code code_of(const Error& error) {
       return {"SlowDown", 503};
     case Code::kUnavailable:
     case Code::kUnknownOutcome:
-    case Code::kNoSpace:
       return {"ServiceUnavailable", 503};
+    case Code::kNoSpace:
+      return {"InsufficientStorage", 507};
     case Code::kDeadline:
     case Code::kCancelled:
       return {"RequestTimeout", 400};

@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import urllib.request
+import zlib
 
 import botocore.exceptions
 import pytest
@@ -315,6 +316,37 @@ def test_multipart_by_hand(s3, repo):
     assert s3.get_object(**key, PartNumber=3)["Body"].read() == b"end"
     with refused("NoSuchUpload", 404):
         s3.list_parts(**key, UploadId=upload)
+
+
+def crc32(data):
+    return base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
+
+
+@pytest.mark.parametrize("kind", ["FULL_OBJECT", "COMPOSITE"])
+def test_the_checksum_of_a_whole_object_is_compared_with_its_parts(s3, repo, kind):
+    key = {"Bucket": repo, "Key": "main/big"}
+    upload = s3.create_multipart_upload(**key, ChecksumAlgorithm="CRC32", ChecksumType=kind)["UploadId"]
+    bodies = [os.urandom(5 * MIB), b"end"]
+    parts = [{"PartNumber": n, "ETag": s3.upload_part(**key, UploadId=upload, PartNumber=n, Body=b, ChecksumAlgorithm="CRC32")["ETag"]}
+             for n, b in enumerate(bodies, 1)]
+    right = crc32(b"".join(bodies)) if kind == "FULL_OBJECT" else crc32(b"".join(zlib.crc32(b).to_bytes(4, "big") for b in bodies)) + "-2"
+    finish = lambda **said: s3.complete_multipart_upload(**key, UploadId=upload, MultipartUpload={"Parts": parts}, ChecksumType=kind, **said)
+    with refused("BadDigest", 400):
+        finish(ChecksumCRC32=crc32(b"something else") + ("-2" if kind == "COMPOSITE" else ""))
+    with refused("InvalidRequest", 400):
+        finish(ChecksumCRC32="AAA=")
+    with refused("InvalidRequest", 400):
+        finish(MpuObjectSize=7)
+    with refused("NoSuchKey", 404):
+        s3.get_object(**key)
+    done = finish(ChecksumCRC32=right, MpuObjectSize=5 * MIB + 3)
+    assert done["ChecksumCRC32"] == right and done["ChecksumType"] == kind
+    head = s3.head_object(**key, ChecksumMode="ENABLED")
+    if kind == "FULL_OBJECT":
+        assert head["ChecksumCRC32"] == right and head["ChecksumType"] == kind
+    else:
+        assert "ChecksumCRC32" not in head
+    assert s3.get_object(**key)["Body"].read() == b"".join(bodies)
 
 
 def test_small_parts_and_aborted_uploads_are_refused(s3, repo):

@@ -56,7 +56,7 @@ class CatalogImpl final : public Catalog {
   Result<std::vector<Part>> list_parts(const Context&, const std::string& upload_id) override;
   Result<std::vector<MultipartUpload>> list_uploads(const Context&, std::string_view repository) override;
   Result<ObjectInfo> complete_upload(const Context&, const std::string& upload_id, const std::vector<Part>& parts,
-                                     const versioning::Expect&) override;
+                                     const versioning::Expect&, const Seal& seal) override;
   Result<void> abort_upload(const Context&, const std::string& upload_id) override;
 
   // imports.cc
