@@ -257,6 +257,11 @@ class Server::Impl {
     Response response = detail::fill_target(request)
                             ? run_handler(ctx, request)
                             : refusal_response({400, "the address holds a '%' without two hex digits after it"});
+    {
+      // From here on the socket itself tells whether the client is still there.
+      base::Lock lock(connection->mutex);
+      connection->running.reset();
+    }
     out.keep_alive = keep_alive && body.worth_draining() && !edge_.draining();
     const auto written = detail::write_response(connection->stream, response, out);
     answered_[std::clamp(response.status / 100, 1, 5)]->add();

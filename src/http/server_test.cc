@@ -104,6 +104,10 @@ class ServerTest : public ::testing::Test {
         total += *n;
       }
     }
+    if (request.path == "/until-cancelled") {
+      while (!ctx.cancelled()) base::system_clock().sleep_ms(1);
+      return text(499, "cancelled");
+    }
     if (request.path == "/stream") return stream(200, "text/plain", std::make_unique<Pattern>(1'000'000));
     if (request.path == "/chunked") return stream(200, "text/plain", std::make_unique<Pattern>(300'000, false));
     if (request.path == "/breaks") return stream(200, "text/plain", std::make_unique<Pattern>(100'000, false, true));
@@ -385,6 +389,21 @@ TEST_F(ServerTest, StopLetsARequestFinish) {
   EXPECT_NE(answer.find("Connection: close"), std::string::npos);
   EXPECT_TRUE(idle.closed());
   EXPECT_FALSE(RawClient(server_->port()).connected());
+}
+
+TEST_F(ServerTest, AClientThatLeavesCancelsItsHandler) {
+  RawClient leaving(server_->port());
+  RawClient staying(server_->port());
+  leaving.send(get("/until-cancelled"));
+  staying.send(get("/wait"));
+  while (server_->counts().requests_in_flight < 2) base::system_clock().sleep_ms(1);
+  leaving.close();
+  const auto begin = base::system_clock().steady_ms();
+  while (server_->counts().requests_in_flight > 1 && base::system_clock().steady_ms() - begin < 5000)
+    base::system_clock().sleep_ms(5);
+  EXPECT_EQ(server_->counts().requests_in_flight, 1U) << "the handler still waits for a gate that never opens";
+  gate_.store(true);
+  EXPECT_EQ(body_of(staying.response()), "waited") << "a client that stays is not disturbed";
 }
 
 TEST_F(ServerTest, StopCutsWhatDoesNotFinish) {

@@ -51,7 +51,8 @@ struct Connection {
   base::Mutex mutex;
   Phase phase = Phase::kIdle;
   base::SteadyMs deadline = 0;
-  std::optional<Context> running;  ///< of the request at work, for stop() to cancel
+  std::optional<Context> running;  ///< of the handler at work, to cancel when the server stops or the client leaves
+  bool watched = false;            ///< busy, and epoll tells when the client leaves
 };
 
 }  // namespace tarn::http::detail

@@ -205,6 +205,7 @@ void Edge::wait_in(const Shared& connection, Phase phase, int64_t ms, uint32_t e
   if (connection->phase != phase || phase == Phase::kIdle) connection->deadline = clock_.steady_ms() + ms;
   connection->phase = phase;
   connection->running.reset();
+  connection->watched = false;
   arm(*connection, events);
 }
 
@@ -263,8 +264,17 @@ void Edge::on_ready(int descriptor) {
     case Phase::kLinger:
       return read_away(connection);
     case Phase::kBusy:
-      return;
+      return left(connection);
   }
+}
+
+// The client closed while a handler runs for it: nobody waits for the answer any more. A client that closes only its
+// sending half looks the same; it gets whatever the handler makes of the cancellation.
+void Edge::left(const Shared& connection) {
+  base::Lock lock(connection->mutex);
+  if (connection->phase != Phase::kBusy || !connection->running) return;
+  connection->running->cancel();
+  base::metrics().counter("tarn_http_clients_left_total").add();
 }
 
 void Edge::shake(const Shared& connection) {
@@ -356,6 +366,11 @@ void Edge::check_deadlines() {
     {
       base::Lock lock(table_[i]->mutex);
       phase = table_[i]->phase;
+      // Only a request that lasts is watched, so that a short one costs no system call for it.
+      if (phase == Phase::kBusy && table_[i]->running && !table_[i]->watched) {
+        table_[i]->watched = true;
+        arm(*table_[i], 0);
+      }
       if (phase == Phase::kBusy || now < table_[i]->deadline) continue;
     }
     if (phase == Phase::kHead) {

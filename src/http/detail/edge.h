@@ -60,6 +60,7 @@ class Edge {
   void read_heads(const Shared& connection);
   bool take_head(const Shared& connection);
   void refuse(const Shared& connection, const Refusal& refusal);
+  void left(const Shared& connection);
   void read_away(const Shared& connection);
   void arm(Connection& connection, uint32_t events);
   void wait_in(const Shared& connection, Connection::Phase phase, int64_t ms, uint32_t events);
