@@ -45,6 +45,14 @@ Result<bool> Call::flag(std::string_view name, bool otherwise) const {
   return Error(Code::kInvalid, std::string(name), fmt::format("query parameter {} must be true or false", name));
 }
 
+Result<void> Call::refuse_presign() const {
+  TRY_LET(const bool asked, flag("presign", false));
+  if (!asked) return {};
+  return Error(Code::kUnsupported, "presign",
+               "presign=true is not supported: this server makes no presigned addresses over REST yet; leave presign "
+               "out and read through the server, or presign on the S3 side");
+}
+
 Result<versioning::PageQuery> Call::page() const {
   versioning::PageQuery page{query("prefix"), query("after"), 100};
   if (const auto text = request.query.find("amount")) {

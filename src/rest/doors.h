@@ -29,6 +29,7 @@ struct Settings {
   bool loopback_only = true;  ///< the listener is bound to a loopback address
   size_t json_body_max = 8 << 20;
   size_t bulk_body_max = 32 << 20;
+  int64_t request_deadline_ms = 600'000;  ///< of a call that neither streams nor lands; 0: none
 };
 
 /// References live as long as the server. Threads: any.
@@ -55,6 +56,8 @@ struct Call {
   /// Errors of all below: kInvalid, naming the parameter or member.
   Result<std::string> need_query(std::string_view name) const;
   Result<bool> flag(std::string_view name, bool otherwise) const;
+  /// Presigned addresses are not made yet. Errors: kUnsupported when presign=true asks for one.
+  Result<void> refuse_presign() const;
   /// prefix, after, amount (-1 and 0 mean 100; at most 1,000).
   Result<versioning::PageQuery> page() const;
   Result<versioning::ListQuery> list_query() const;
@@ -73,6 +76,9 @@ using Handler = std::function<Result<http::Response>(Call&)>;
 /// Marks a route that needs no sign-in.
 inline constexpr std::nullopt_t kPublic = std::nullopt;
 
+/// Bytes may take as long as they flow, and what lands on a branch is never given up half-way.
+enum class Deadline { kSetting, kNone };
+
 struct Route {
   http::Method method;
   std::string pattern;    ///< below /api/v1
@@ -80,6 +86,7 @@ struct Route {
   /// Asked of the guard before the handler runs, on {repository}, {branch} or {ref}, {user}, and the query's path.
   std::optional<auth::Action> needs;
   Handler handler;
+  Deadline deadline = Deadline::kSetting;
 };
 
 }  // namespace tarn::rest

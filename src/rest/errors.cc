@@ -29,7 +29,7 @@ int status_of(const Error& error) {
     case Code::kTooLarge:
       return 413;
     case Code::kUnsupported:
-      return 501;
+      return error.subject() == "Content-Encoding" ? 415 : 501;
     case Code::kBusy:
       return 429;
     case Code::kUnavailable:

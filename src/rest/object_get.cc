@@ -115,9 +115,7 @@ http::Response head_of(const Plan& plan, const tree::Entry& entry) {
 // GET …/refs/{ref}/objects — operation getObject. 200, 206, 304; 404; 410 the foreign bytes are gone; 412; 416.
 Answer get_object(Call& call) {
   TRY_LET(const std::string path, call.need_query("path"));
-  TRY_LET(const bool presign, call.flag("presign", false));
-  if (presign)
-    return Error(Code::kInvalid, "presign", "presigned addresses are not supported: read through the server");
+  TRY(call.refuse_presign());
   const std::string& repository = call.path("repository");
   const std::string& ref = call.path("ref");
   const http::Headers& headers = call.request.headers;
@@ -147,6 +145,7 @@ Answer get_object(Call& call) {
 // HEAD …/refs/{ref}/objects — operation headObject. As GET, without the bytes.
 Answer head_object(Call& call) {
   TRY_LET(const std::string path, call.need_query("path"));
+  TRY(call.refuse_presign());
   TRY_LET(const auto info, call.doors.catalog.stat_object(call.ctx, call.path("repository"), call.path("ref"), path));
   TRY_LET(const Plan wanted, plan(call.request.headers, info.entry));
   http::Response response = head_of(wanted, info.entry);

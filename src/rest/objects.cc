@@ -121,9 +121,7 @@ Answer upload_object(Call& call) {
 Answer list_objects(Call& call) {
   TRY_LET(const auto query, call.list_query());
   TRY_LET(const bool with_metadata, call.flag("user_metadata", true));
-  TRY_LET(const bool presign, call.flag("presign", false));
-  if (presign)
-    return Error(Code::kUnsupported, "presign", "presigned addresses are not supported: read through the server");
+  TRY(call.refuse_presign());
   TRY_LET(const auto repository, call.repository());
   TRY_LET(const auto found, call.doors.catalog.list_objects(call.ctx, repository.name, call.path("ref"), query));
   base::JsonWriter out;
@@ -145,9 +143,7 @@ Answer list_objects(Call& call) {
 Answer stat_object(Call& call) {
   TRY_LET(const std::string path, call.need_query("path"));
   TRY_LET(const bool with_metadata, call.flag("user_metadata", true));
-  TRY_LET(const bool presign, call.flag("presign", false));
-  if (presign)
-    return Error(Code::kInvalid, "presign", "presigned addresses are not supported: read through the server");
+  TRY(call.refuse_presign());
   TRY_LET(const auto info, call.doors.catalog.stat_object(call.ctx, call.path("repository"), call.path("ref"), path));
   return ok(stats_to_json(info.path, info.entry, info.physical_address, with_metadata));
 }

@@ -36,6 +36,16 @@ Result<auth::Principal> sign_in(const Context& ctx, const http::Request& request
   return doors.auth.authenticate_header(ctx, values.front());
 }
 
+/// Bodies are taken as they are: nothing is unpacked, so that no small body becomes a big one.
+Result<void> check_encoding(const http::Request& request) {
+  for (const std::string_view value : request.headers.all("Content-Encoding"))
+    if (!value.empty() && !http::equal_ignoring_case(value, "identity"))
+      return Error(
+          Code::kUnsupported, "Content-Encoding",
+          fmt::format("Content-Encoding {} is not understood: send the body as it is, without that header", value));
+  return {};
+}
+
 /// The gates in their order; each may end the request.
 Result<http::Response> pass_gates(const Context& ctx, http::Request& request, Doors& doors, const Route& route) {
   auth::Principal principal;
@@ -45,9 +55,18 @@ Result<http::Response> pass_gates(const Context& ctx, http::Request& request, Do
     TRY_LET(ticket, doors.in_flight.enter(principal.user));                  // 2. 429
     TRY(auth::Guard::allow(principal, *route.needs, resource_of(request)));  // 3. 401 as the API has it
   }
-  const Context named = ctx.with_principal(principal.user);
+  TRY(check_encoding(request));  // 4. 415
+  const int64_t limit_ms = route.deadline == Deadline::kSetting ? doors.settings.request_deadline_ms : 0;
+  Context named = ctx.with_principal(principal.user);
+  if (limit_ms > 0) named = named.with_timeout(doors.clock, limit_ms);
   Call call{named, request, doors, principal};
-  return route.handler(call);  // 4. read, ask for more, do, say
+  auto answer = route.handler(call);  // 5. read, ask for more, do, say
+  if (!answer && answer.error().code() == Code::kDeadline && !named.check(doors.clock))
+    return answer.error().wrap(
+        Code::kDeadline, "request",
+        fmt::format("{} was given up after {} s: ask for less at once, or raise http.request_deadline_ms",
+                    route.operation, static_cast<double>(limit_ms) / 1000));
+  return answer;
 }
 
 http::Response health(const Context&, http::Request&) { return http::text(200, "alive!"); }

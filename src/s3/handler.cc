@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "base/metrics.h"
 #include "s3/errors.h"
@@ -43,6 +45,13 @@ http::Response error_answer(const Context& ctx, const http::Request& request, co
   return response;
 }
 
+/// Bytes may take as long as they flow, and what reads or lands a whole object is never given up half-way.
+bool takes_its_time(std::string_view operation) {
+  constexpr std::string_view kNames[] = {"GetObject",  "PutObject",      "CopyObject",
+                                         "UploadPart", "UploadPartCopy", "CompleteMultipartUpload"};
+  return std::find(std::begin(kNames), std::end(kNames), operation) != std::end(kNames);
+}
+
 // The gates, in order: address, signature, operation, how many at once, then the operation with its own permission.
 Answer serve(const Context& ctx, http::Request& request, const Doors& doors, Seen& seen) {
   TRY_LET(seen.address, parse_address(request, doors.gateway_domains));
@@ -56,7 +65,15 @@ Answer serve(const Context& ctx, http::Request& request, const Doors& doors, See
   TRY_LET(const Operation operation, choose(call));
   seen.operation = operation.name;
   request.route = fmt::format("s3:{}", operation.name);
-  return operation.run(call);
+  const int64_t limit_ms = takes_its_time(operation.name) ? 0 : doors.request_deadline_ms;
+  if (limit_ms > 0) call.ctx = call.ctx.with_timeout(doors.clock, limit_ms);
+  auto answer = operation.run(call);
+  if (!answer && answer.error().code() == Code::kDeadline && !call.ctx.check(doors.clock))
+    return answer.error().wrap(
+        Code::kUnavailable, "request",
+        fmt::format("{} was given up after {} s: ask for less at once, or raise http.request_deadline_ms",
+                    operation.name, static_cast<double>(limit_ms) / 1000));
+  return answer;
 }
 
 }  // namespace

@@ -20,6 +20,7 @@ struct Doors {
   std::string region;                        ///< named in answers; signatures may name any
   std::vector<std::string> gateway_domains;  ///< "<bucket>.<domain>" is virtual-host style
   http::InFlight* in_flight = nullptr;       ///< requests at once, by principal; nullptr: not counted
+  int64_t request_deadline_ms = 0;           ///< of operations that move no object bytes and land nothing; 0: none
 };
 
 /// Signed by AWS's rules, by header or by query, or sent to a gateway domain or below one.

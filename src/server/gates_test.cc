@@ -101,6 +101,48 @@ TEST_F(Gates, AMissingPermissionIsA401) {
   EXPECT_EQ(ask(http::Method::kGet, "/api/v1/user", user).status, 429);
 }
 
+TEST_F(Gates, PackedBodiesAreA415) {
+  const auto packed = [&](const char* encoding) {
+    http::StringReader body("{}");
+    http::Request request;
+    request.method = http::Method::kPost;
+    request.method_text = "POST";
+    request.raw_path = request.path = "/api/v1/auth/login";
+    request.body = &body;
+    request.content_length = 2;
+    request.headers.add("Content-Encoding", encoding);
+    return router_.dispatch({}, request);
+  };
+  EXPECT_EQ(packed("gzip").status, 415);
+  EXPECT_NE(packed("gzip").body.find("without that header"), std::string::npos);
+  EXPECT_EQ(packed("identity").status, 400);
+}
+
+TEST_F(Gates, ACallThatTakesTooLongIsGivenUpButNotOneThatLands) {
+  doors_->settings.request_deadline_ms = 1000;
+  const auto slow = [this](Call& call) -> Result<http::Response> {
+    clock_.advance(1500);
+    TRY(call.ctx.check(call.doors.clock));
+    return http::empty(204);
+  };
+  const auto unknown = [this](Call&) -> Result<http::Response> {
+    clock_.advance(1500);
+    return Error(Code::kUnknownOutcome, "store", "the store did not say whether it wrote");
+  };
+  add_all(router_, *doors_,
+          {{http::Method::kGet, "/slow", "slow", kPublic, slow},
+           {http::Method::kPost, "/slow", "slowLanding", kPublic, slow, Deadline::kNone},
+           {http::Method::kPut, "/slow", "slowWrite", kPublic, unknown}});
+  const auto late = ask(http::Method::kGet, "/api/v1/slow");
+  EXPECT_EQ(late.status, 504);
+  EXPECT_NE(late.body.find("given up after 1 s"), std::string::npos) << late.body;
+  EXPECT_NE(late.body.find("http.request_deadline_ms"), std::string::npos) << late.body;
+  EXPECT_EQ(ask(http::Method::kPost, "/api/v1/slow").status, 204);
+  const auto nobody_knows = ask(http::Method::kPut, "/api/v1/slow");
+  EXPECT_EQ(nobody_knows.status, 503);
+  EXPECT_NE(nobody_knows.body.find("did not say"), std::string::npos) << "an unknown outcome stays unknown";
+}
+
 TEST_F(Gates, UnknownAddressesAre404) {
   EXPECT_EQ(ask(http::Method::kGet, "/api/v1/nothing").body, R"({"message":"invalid API endpoint"})");
   EXPECT_EQ(ask(http::Method::kGet, "/nothing").status, 404);

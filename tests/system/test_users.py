@@ -30,6 +30,22 @@ def test_what_is_not_served_says_why(server):
     assert server.api("GET", "/repositories/some/pulls", auth=None).status_code == 401
 
 
+@pytest.mark.parametrize("method, call", [("GET", ""), ("HEAD", ""), ("GET", "/stat"), ("GET", "/ls")])
+def test_presigned_addresses_are_not_supported_anywhere(server, repo, name, method, call):
+    repo.branch("main").object("a").upload(b"1")
+    answer = server.api(method, f"/repositories/{name}/refs/main/objects{call}", params={"path": "a", "presign": "true"})
+    assert answer.status_code == 501
+    assert method == "HEAD" or "presign=true is not supported" in answer.json()["message"] and "leave presign out" in answer.json()["message"]
+    assert server.api(method, f"/repositories/{name}/refs/main/objects{call}", params={"path": "a", "presign": "false"}).status_code == 200
+
+
+def test_packed_bodies_are_415(server, repo, name):
+    for path, more in [("/auth/users", {}), (f"/repositories/{name}/branches/main/objects", {"params": {"path": "a"}})]:
+        answer = server.api("POST", path, data=b"\x1f\x8b", headers={"Content-Encoding": "gzip"}, **more)
+        assert answer.status_code == 415 and "Content-Encoding gzip" in answer.json()["message"]
+    assert list(repo.branch("main").objects()) == []
+
+
 def test_config_reads_as_the_sdk_expects(sdk, client):
     config = sdk.config_api.get_config()
     assert config.storage_config.blockstore_type == "local" and not config.storage_config.pre_sign_support
