@@ -127,8 +127,7 @@ Result<void> Checks::run_contract(const Context& ctx, const ContractFile& file,
   TRY_LET(const base::WallMs now, world_.now(ctx));
   scope.now_rfc3339 = base::rfc3339(now);
   if (!world_.doors.checks)
-    return Error(Code::kUnavailable, "checks",
-                 "the check library is not there: set TARN_DUCKDB_LIBRARY to the path of libduckdb.so");
+    return Error(Code::kUnavailable, "checks", "contracts cannot be tested: " + world_.doors.checks_missing);
   TRY_LET(const quality::Report report, world_.doors.checks->run(ctx, file.contract, scope));
   contracts.push(std::move(about));
   for (const quality::Finding& f : report.findings) {
@@ -356,8 +355,7 @@ Result<Json> Checks::dry_run(const Context& ctx, const versioning::Repository& p
                              const versioning::Repository& consumer, const versioning::Commit& consumer_at,
                              const ContractFile& expectation) {
   if (!world_.doors.checks)
-    return Error(Code::kUnavailable, "checks",
-                 "the check library is not there: set TARN_DUCKDB_LIBRARY to the path of libduckdb.so");
+    return Error(Code::kUnavailable, "checks", "contracts cannot be tested: " + world_.doors.checks_missing);
   TRY_LET(const auto definitions, definitions_.read(ctx, consumer, consumer_at));
   TRY_LET(const TableFiles files, files_of(ctx, producer, at, port_prefix));
   quality::CheckScope scope;

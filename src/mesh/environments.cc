@@ -200,8 +200,7 @@ Result<Json> Environments::profile(const Context& ctx, const versioning::Reposit
   Json side = Json::object({{"commit", at.id.hex()}, {"objects", objects.size()}, {"bytes", bytes}});
   if (objects.empty()) return side;
   if (!world_.doors.checks)
-    return Error(Code::kUnavailable, "checks",
-                 "the check library is not there: set TARN_DUCKDB_LIBRARY to the path of libduckdb.so");
+    return Error(Code::kUnavailable, "checks", "contracts cannot be tested: " + world_.doors.checks_missing);
   TRY_LET(const quality::TableProfile table, world_.doors.checks->profile(ctx, objects));
   return side.set("profile", table.to_json());
 }

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "server/check_library.h"
 #include "server/data_folder.h"
 #include "server/dispatch.h"
 
@@ -61,6 +62,57 @@ http::Request with(std::string_view name, std::string_view value) {
   http::Request out;
   out.headers.add(name, value);
   return out;
+}
+
+TEST(Settings, ADamagedLogIsCutOnlyWhenAsked) {
+  EXPECT_FALSE(load({})->flag("kv.cut_damaged_log"));
+  const auto asked = load({}, {{"TARN_KV_CUT_DAMAGED_LOG", "1"}});
+  EXPECT_TRUE(asked->flag("kv.cut_damaged_log"));
+  EXPECT_EQ(asked->at("kv.cut_damaged_log").from, "TARN_KV_CUT_DAMAGED_LOG");
+  EXPECT_TRUE(load({"--kv-cut-damaged-log"})->flag("kv.cut_damaged_log"));
+}
+
+class CheckLibrary : public testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/tarn-library-XXXXXX";
+    root_ = mkdtemp(name);
+  }
+  void TearDown() override { (void)disk_.remove_all(root_); }
+  std::string lay(const std::string& path) {
+    const std::string full = root_ + path;
+    EXPECT_TRUE(disk_.make_directories(full.substr(0, full.rfind('/'))));
+    EXPECT_TRUE(disk_.write_atomic(full, ""));
+    return full;
+  }
+  Result<std::string> find(const std::string& setting = {}) {
+    return find_check_library(disk_, setting, root_ + "/build/tarn");
+  }
+  base::Disk& disk_ = base::system_disk();
+  std::string root_;
+};
+
+TEST_F(CheckLibrary, IsLookedForBesideTheProgram) {
+  const auto none = find();
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code(), Code::kUnavailable);
+  for (const auto* said : {"/build/libduckdb.so", "/lib/libduckdb.so", "/.deps/duckdb/libduckdb.so", "duckdb.library"})
+    EXPECT_NE(none.error().message().find(said), std::string::npos) << said;
+  const auto clone = lay("/.deps/duckdb/libduckdb.so");
+  EXPECT_EQ(*find(), clone);
+  const auto installed = lay("/lib/libduckdb.so");
+  EXPECT_EQ(*find(), installed);
+  const auto beside = lay("/build/libduckdb.so");
+  EXPECT_EQ(*find(), beside);
+}
+
+TEST_F(CheckLibrary, ThatIsNamedIsTakenOrMissed) {
+  lay("/build/libduckdb.so");
+  const auto named = lay("/elsewhere/duck.so");
+  EXPECT_EQ(*find(named), named);
+  const auto wrong = find("/nowhere/duck.so");
+  ASSERT_FALSE(wrong) << "another library than the one that was asked for";
+  EXPECT_NE(wrong.error().message().find("/nowhere/duck.so"), std::string::npos);
 }
 
 TEST(Dispatch, SignedOrOnAnS3HostIsS3) {

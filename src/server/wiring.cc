@@ -18,6 +18,7 @@
 #include "rest/mesh_routes.h"
 #include "rest/routes.h"
 #include "s3/handler.h"
+#include "server/check_library.h"
 #include "server/data_folder.h"
 #include "server/dispatch.h"
 #include "server/product.h"
@@ -68,7 +69,13 @@ class Wired final : public House {
     // The ground: folder, then what is durable.
     TRY_LET(folder_, open_data_folder(disk_, config_.text("data"), clock_, random_));
     TRY_LET(folder_.path, disk_.real_path(folder_.path));
-    kv::RocksOptions kv_options{.cache_bytes = size("kv.cache_bytes"), .reserve_bytes = size("kv.reserve_bytes")};
+    kv::RocksOptions kv_options{.cache_bytes = size("kv.cache_bytes"),
+                                .reserve_bytes = size("kv.reserve_bytes"),
+                                .cut_damaged_log = config_.flag("kv.cut_damaged_log")};
+    if (kv_options.cut_damaged_log)
+      base::log(base::Level::kWarning,
+                "a damaged log of the store would be cut: take the setting back after this start",
+                {{"setting", "kv.cut_damaged_log"}, {"from", config_.at("kv.cut_damaged_log").from}});
     TRY_LET(kv_, kv::open_rocks_store(folder_.path + "/kv", kv_options));
     TRY_LET(blocks_, block::open_local_store(disk_, folder_.path + "/objects"));
     tasks_ = std::make_unique<tasks::Tasks>(*kv_, clock_, random_, size("tasks.threads"));
@@ -87,6 +94,7 @@ class Wired final : public House {
     TRY_LET(const bool set_up, auth_->is_set_up({}));
     if (!set_up) setup_token_ = random_.hex(16);
     // The doors.
+    const int64_t deadline = config_.number("http.request_deadline_ms");
     doors_ = std::make_unique<rest::Doors>(rest::Doors{*auth_,
                                                        *catalog_,
                                                        clock_,
@@ -96,22 +104,20 @@ class Wired final : public House {
                                                         .setup_token = setup_token_,
                                                         .loopback_only = loopback,
                                                         .json_body_max = size("http.json_body_bytes_max"),
-                                                        .bulk_body_max = 4 * size("http.json_body_bytes_max")}});
+                                                        .bulk_body_max = 4 * size("http.json_body_bytes_max"),
+                                                        .request_deadline_ms = deadline}});
     // The mesh; without the check library it lives, and no gate passes.
-    quality::PoolOptions pool{.library_path = config_.text("duckdb.library")};
-    auto checks = quality::Engine::start(std::move(pool), clock_);
-    if (checks)
-      checks_ = std::move(*checks);
-    else
-      base::log(base::Level::kWarning, "contracts cannot be tested", {{"why", checks.error().message()}});
+    const auto started = start_checks();
+    if (!started) base::log(base::Level::kWarning, "contracts cannot be tested", {{"why", started.error().message()}});
     mesh_ = std::make_unique<mesh::Mesh>(mesh::Doors{*kv_, *catalog_, *engine_, *tasks_, *auth_, checks_.get(), client_,
-                                                     disk_, clock_, random_, folder_.path + "/exports"});
+                                                     disk_, clock_, random_, folder_.path + "/exports",
+                                                     started ? std::string() : started.error().message()});
     engine_->set_policy(&mesh_->policy);
     doors_->mesh = mesh_.get();
     rest::add_routes(router_, *doors_);
     rest::add_all(router_, *doors_, rest::mesh_routes());
     s3_ = s3::make_handler(
-        {*catalog_, *auth_, clock_, config_.text("s3.region"), config_.list("s3.domains"), &principals_});
+        {*catalog_, *auth_, clock_, config_.text("s3.region"), config_.list("s3.domains"), &principals_, deadline});
     TRY(tasks_->start({}));
     TRY(mesh_->start({}));
     return listen();
@@ -132,6 +138,13 @@ class Wired final : public House {
   }
 
  private:
+  Result<void> start_checks() {
+    TRY_LET(const std::string self, disk_.real_path("/proc/self/exe"));
+    quality::PoolOptions pool;
+    TRY_LET(pool.library_path, find_check_library(disk_, config_.text("duckdb.library"), self));
+    TRY_LET(checks_, quality::Engine::start(std::move(pool), clock_));
+    return {};
+  }
   size_t size(std::string_view key) const { return static_cast<size_t>(config_.number(key)); }
 
   Result<void> listen() {
