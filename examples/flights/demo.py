@@ -4,7 +4,7 @@
     demo.py --server URL          against a running server; its keys in TARN_ACCESS_KEY_ID and TARN_SECRET_ACCESS_KEY
 
 Starts a server of its own on a free port with a fresh data folder, as an unprivileged user, on a source folder that this
-user cannot write to. Which loads are refused is the server's finding: this file delivers them and writes down what happened.
+user cannot write to. A server that is not its own is never stopped or killed; that step is left out, and said. Which loads are refused is the server's finding: this file delivers them and writes down what happened.
 """
 import argparse
 import compileall
@@ -22,6 +22,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import duckdb                                                                            # noqa: E402
+import requests                                                                          # noqa: E402
 
 import client                                                                            # noqa: E402
 import faults                                                                            # noqa: E402
@@ -83,6 +84,25 @@ def archive():
     return path
 
 
+def running_server(url):
+    """Address and keys of a server that is not ours, looked at before anything is made. Ends with cause and cure."""
+    endpoint, keys = url.rstrip("/"), (os.environ.get("TARN_ACCESS_KEY_ID"), os.environ.get("TARN_SECRET_ACCESS_KEY"))
+    if None in keys:
+        raise SystemExit("demo: --server needs the keys of an administrator in TARN_ACCESS_KEY_ID and TARN_SECRET_ACCESS_KEY")
+    admin = client.User("admin", endpoint, *keys)
+    try:
+        admin.get("/auth/users", amount=1)
+        present = {r["id"] for r in admin.get("/repositories", amount=1000)["results"]} & set(PRODUCTS)
+    except client.Refused as refused:
+        raise SystemExit(f"demo: {endpoint} does not take the key {keys[0]} as an administrator's: {refused.message}") from refused
+    except requests.RequestException as failed:
+        raise SystemExit(f"demo: no server answers at {endpoint}: start one with 'tarn serve', or leave --server out\n  ({failed})") from failed
+    if present:
+        raise SystemExit(f"demo: {endpoint} has the repositories {', '.join(sorted(present))} already: it makes them itself; "
+                         "name a server without them (tarn serve --data ANOTHER-FOLDER)")
+    return endpoint, keys
+
+
 def make_files(folder, say):
     """The source folder (history, sealed), the drops that come day by day; the output history of analytics is made beside them."""
     made = folder / "made"
@@ -122,8 +142,11 @@ def tell(story, given, say):
     story.correct_history()
     for day in days:
         story.at(f"{day}T12:00:00Z")
-        if story.with_faults and story.server and day == CRASH_DAY:
-            story.crash(day)
+        if story.with_faults and day == CRASH_DAY:
+            if story.server:
+                story.crash(day)
+            else:
+                story.skip(f"kill -9 and restart on {day}: the server is not the demo's own")
         if day == ENVIRONMENT_DAY:
             story.make_environment()
         story.day(day)
@@ -188,11 +211,28 @@ def table(summary):
     row("whole demonstration", f"{summary['wall_s']:.0f} s")
 
 
+def kept(server, manager, tarn, folder, keys, story):
+    """What stays up, how to speak to it, and how to end it: every line can be pasted."""
+    weather = story.users["weather"]
+    processes = f"{server.process.pid} {manager.process.pid}" if manager else str(server.process.pid)
+    print(f"\nThe server stays up at {server.endpoint}, its data in {server.data}. In a shell:\n"
+          f"  export TARN_ENDPOINT={server.endpoint}\n"
+          f"  export TARN_ACCESS_KEY_ID={keys[0]} TARN_SECRET_ACCESS_KEY={keys[1]}\n"
+          "Three things to try:\n"
+          f"  {tarn} mesh incident list --all\n"
+          f"  {tarn} mesh publications analytics/delays --last 5\n"
+          f"  {tarn} log analytics/main --oneline --amount 5\n"
+          f"The key of {product_id('weather')}'s team: {weather.key} {weather.secret}\n"
+          "To end it:\n"
+          f"  kill {processes}; chmod -R u+w {folder}; rm -rf {folder}")
+
+
 def main():
     given = arguments()
     started = time.monotonic()
     say = Words()
     tarn, _ = program(), archive()
+    endpoint, keys = running_server(given.server) if given.server else (None, None)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="tarn-demo-"))
     os.chmod(folder, 0o755)
     as_user = host.unprivileged([tarn, sys.executable, pathlib.Path(__file__), client.HTTPFS, os.environ.get("TARN_DUCKDB_LIBRARY") or tarn])
@@ -203,12 +243,9 @@ def main():
         if readonly is None:
             raise SystemExit("demo: the user of the server may write to the source folder; it must not")
         if given.server:
-            keys = os.environ.get("TARN_ACCESS_KEY_ID"), os.environ.get("TARN_SECRET_ACCESS_KEY")
-            if None in keys:
-                raise SystemExit("demo: --server needs the keys of an administrator in TARN_ACCESS_KEY_ID and TARN_SECRET_ACCESS_KEY")
-            endpoint = given.server.rstrip("/")
+            say("", f"the running server at {endpoint}, as {keys[0]}")
         else:
-            keys = "AKIA" + secrets.token_hex(8).upper(), secrets.token_urlsafe(30)
+            keys = "AKIA" + secrets.token_hex(8).upper(), secrets.token_hex(20)
             server = host.Server(tarn, folder, as_user, {"TARN_ADMIN_KEY": keys[0], "TARN_ADMIN_SECRET": keys[1]})
             say("", f"server up in {server.start():.0f} ms at {server.endpoint}")
             endpoint = server.endpoint
@@ -234,15 +271,15 @@ def main():
         (target / "index.html").write_text(report.page(summary))
         table(summary)
         row("report", os.path.relpath(target / "index.html"))
+        if given.server:
+            print(f"\nThe server keeps all of it, and its objects point to files in {folder}: keep that\n"
+                  f"folder as long as the repositories. Its business clock stands at {story.now}\n"
+                  f"('{tarn} clock set wall' gives it back), and the receivers of its alerts end now.")
         if given.keep and server:
-            weather = story.users["weather"]
-            print(f"\nThe server stays up: {endpoint} (process {server.process.pid}, data {server.data})\n"
-                  f"  export TARN_ENDPOINT={endpoint} TARN_ACCESS_KEY_ID={keys[0]} TARN_SECRET_ACCESS_KEY={keys[1]}\n"
-                  f"Three things to try:\n  {tarn} mesh incident list\n  {tarn} fs ls tarn://weather/main/weather/\n"
-                  f"  {tarn} log tarn://analytics/main\nThe key of {product_id('weather')}'s team: {weather.key} {weather.secret}\n"
-                  f"To end it: kill {server.process.pid}; rm -r {folder}")
+            kept(server, manager, tarn, folder, keys, story)
     except client.Refused as refused:
-        raise SystemExit(f"demo: the server refused a step that must work: {refused}\nserver log: {folder}/server.log") from refused
+        log = "its log says more" if given.server else f"server log: {folder}/server.log"
+        raise SystemExit(f"demo: the server refused a step that must work: {refused}\n{log}") from refused
     finally:
         if manager and not given.keep:
             manager.stop()
@@ -250,7 +287,7 @@ def main():
             server.watching = False
             if not given.keep:
                 server.stop()
-        if not given.keep and sys.exc_info()[0] is None:
+        if not given.keep and not given.server and sys.exc_info()[0] is None:
             for base, _, _ in os.walk(folder):
                 os.chmod(base, 0o755)
             shutil.rmtree(folder, ignore_errors=True)

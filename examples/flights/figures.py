@@ -131,7 +131,7 @@ def summary(story, receiver, version, started, options):
               "land": [t["land_us"] / 1000 for t in timings if t.get("land_us")], **User.times}
     first = [e["seen_s"] for e in story.refused if e.get("seen_s")]
     natural = [e["seen_s"] for e in story.refused if e.get("seen_s") and not e["injected"]]
-    rss = story.server.rss_mb_max if story.server else stats.get("rss_bytes", 0) / 1e6
+    rss = story.server.rss_mb_max if story.server else stats["rss_bytes_max"] / 2**20
     chosen = {}
     for run in story.runs:                      # the first that landed, each that did not, each that came late
         if not chosen or run["state"] != "landed" or run.get("note") or (run["date"] in story.late and len(chosen) < 4):

@@ -61,6 +61,11 @@ class Story:
         self.admin.mesh("/clock", {"at": when}, method="PUT")
         self.now = when
 
+    def skip(self, what):
+        """A step that cannot be done here: said at once, and again in the summary."""
+        self.missing.append(what)
+        self.say("!", f"left out: {what}")
+
     @contextlib.contextmanager
     def optional(self, name):
         """A step beside the main road: when the server cannot do it yet, the summary says so, with the server's words."""
