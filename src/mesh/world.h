@@ -45,9 +45,9 @@ struct Doors {
   base::Clock& clock;
   base::Random& random;
   std::string export_root;  ///< exports go below this folder
+  Options options = {};
   /// Why `checks` is not there, with the cure; told to whoever needs a check.
   std::string checks_missing = "no DuckDB library: set TARN_DUCKDB_LIBRARY to the path of libduckdb.so";
-  Options options = {};
 };
 
 /// Locks by name, so that proposals on one branch stand in line while others go on. First come, first served.
