@@ -18,7 +18,7 @@ constexpr uint64_t kSegmentBytesMax = 1ULL << 31;
 
 std::string Journal::path(uint32_t number) const { return fmt::format("{}/{:010}{}", folder_, number, kSuffix); }
 
-Result<std::unique_ptr<Journal>> Journal::open(base::Disk& disk, std::string folder, uint64_t segment_bytes,
+Result<std::unique_ptr<Journal>> Journal::open(base::Disk& disk, const std::string& folder, uint64_t segment_bytes,
                                                const std::function<void()>& restart, const Found& found) {
   while (true) {
     std::unique_ptr<Journal> out(new Journal(disk, folder, std::min(segment_bytes, kSegmentBytesMax)));
@@ -157,7 +157,7 @@ Result<void> Journal::append(std::span<const Append> records) {
     group.push_back(waiter);
   }
   lock.unlock();
-  const auto written = write_group(group);
+  auto written = write_group(group);
   lock.lock();
   queue_.erase(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(group.size()));
   for (Waiter* waiter : group) {

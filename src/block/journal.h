@@ -51,7 +51,7 @@ class Journal {
   /// cut behind its last good record; damage that is not the torn end of a crash is kCorrupt, naming file and offset.
   /// Segments that a compaction emptied and could not remove any more are removed; then all is told once again, after
   /// `restart`.
-  static Result<std::unique_ptr<Journal>> open(base::Disk& disk, std::string folder, uint64_t segment_bytes,
+  static Result<std::unique_ptr<Journal>> open(base::Disk& disk, const std::string& folder, uint64_t segment_bytes,
                                                const std::function<void()>& restart, const Found& found);
 
   /// Returns when the records are durable; they lie in one segment, one after the other. At least one.
