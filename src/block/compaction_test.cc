@@ -327,9 +327,14 @@ void stir(base::Disk& disk, const std::string& folder, int rounds) {
   std::vector<Model> models;
   for (uint64_t t = 0; t < 3; ++t) models.emplace_back(t);
   std::atomic<int> running{5};
+  struct Done {
+    std::atomic<int>& running;
+    ~Done() { --running; }
+  };
   std::vector<base::Thread> threads;
   for (size_t t = 0; t < 3; ++t)
     threads.emplace_back([&, t] {
+      const Done done{running};
       Model& own = models[t];
       for (int i = 0; i < rounds; ++i) {
         const std::string id = fmt::format("{}/{}", t, own.random.u64() % 20);
@@ -343,9 +348,9 @@ void stir(base::Disk& disk, const std::string& folder, int rounds) {
           ASSERT_EQ(*read, own.objects[id]);
         }
       }
-      --running;
     });
   threads.emplace_back([&] {
+    const Done done{running};
     base::SeededRandom random(9);
     for (int i = 0; i < rounds * 3; ++i) {
       const std::string id = "stable/" + std::to_string(random.u64() % 100);
@@ -353,19 +358,18 @@ void stir(base::Disk& disk, const std::string& folder, int rounds) {
       ASSERT_TRUE(read) << read.error().text();
       ASSERT_EQ(*read, stable.objects[id]);
     }
-    --running;
   });
   threads.emplace_back([&] {
+    const Done done{running};
     for (int i = 0; i < rounds / 5; ++i) {
       std::set<std::string> listed;
-      const auto done = store->list({}, "stable/", [&](const Name& n, const Info&) -> Result<void> {
+      const auto told = store->list({}, "stable/", [&](const Name& n, const Info&) -> Result<void> {
         EXPECT_TRUE(listed.insert(n.str()).second) << n.str() << " is listed twice";
         return {};
       });
-      ASSERT_TRUE(done) << done.error().text();
+      ASSERT_TRUE(told) << told.error().text();
       ASSERT_EQ(listed.size(), stable.objects.size());
     }
-    --running;
   });
   uint64_t freed = 0;
   while (running > 0) {
