@@ -19,7 +19,10 @@ constexpr ExitCode kExitCodes[] = {
     {kRefusedByServer,
      "the server refused (unknown name, taken name, missing right, …); in `job exec`: the command failed"},
     {kUsage, "the command line or the configuration is wrong; nothing was asked of a server"},
-    {kGateRefused, "a gate refused, or a merge met conflicts; the destination is untouched"},
+    {kGateRefused,
+     "a gate refused, or a merge met conflicts; the destination is untouched; in `fsck` and `recover`: something is "
+     "damaged "
+     "or missing"},
     {kNoAnswer,
      "no server, a server's own failure, or an unknown outcome; in `job exec`: every failure of Tarn's side"},
 };

@@ -71,7 +71,7 @@ Result<int> help(Call& call) {
   return kDone;
 }
 
-/// serve and config are answered before the command line is asked; they are here for help.
+/// serve, config, recover and fsck are answered before the command line is asked; they are here for help.
 Result<int> elsewhere(Call& call) {
   return usage_error(fmt::format("write it as 'tarn {} …', with its options behind", call.command->words));
 }
@@ -91,6 +91,27 @@ std::vector<Command> start_commands() {
       {.words = "config",
        .summary = "Prints the server's effective settings and where each comes from",
        .run = elsewhere,
+       .needs = Needs::kNothing},
+      {.words = "recover",
+       .summary = "Rebuilds a lost key-value store from the object store",
+       .options = {{"data", "DIR", "the data folder (TARN_DATA, ./tarn-data); no server may be using it"},
+                   {"replace", "", "also when the present key-value store is healthy; it is kept as kv.replaced-N"}},
+       .run = elsewhere,
+       .more =
+           "Repositories come back from their records, commits from packs, branches, tags and protection rules from "
+           "the ref journals. Commits that none of these reach are listed, and become nobody's head. Staged changes, "
+           "users and keys, and mesh records are not in the object store: they are lost. Ends with 3 when something "
+           "could not be brought back; it is said what.",
+       .needs = Needs::kNothing},
+      {.words = "fsck",
+       .summary = "Checks everything that a data folder stores",
+       .options = {{"data", "DIR", "the data folder (TARN_DATA, ./tarn-data); no server may be using it"},
+                   {"repo", "NAME", "only this repository"},
+                   {"deep", "", "read every object and compare its MD5"}},
+       .run = elsewhere,
+       .more =
+           "Every row, every pack and commit, every tree, every branch and tag, and that every object that they name "
+           "is there with its size. Nothing is repaired. Ends with 3 when something is not true; it is said what.",
        .needs = Needs::kNothing},
       {.words = "setup",
        .summary = "Makes the administrator of a new server and keeps its keys",

@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "quality/worker.h"
 #include "server/serve.h"
+#include "server/upkeep.h"
 
 int main(int argc, char** argv) {
   const std::string_view command = argc > 1 ? argv[1] : "";
@@ -13,5 +14,7 @@ int main(int argc, char** argv) {
   if (command == "--check-worker") return tarn::quality::check_worker_main(tarn::quality::kWorkerChannel);
   if (command == "serve") return tarn::server::serve(rest);
   if (command == "config") return tarn::server::show_config(rest);
+  if (command == "recover") return tarn::server::recover(rest);
+  if (command == "fsck") return tarn::server::fsck(rest);
   return tarn::cli::run(argc, argv);
 }

@@ -22,6 +22,7 @@
 #include "server/data_folder.h"
 #include "server/dispatch.h"
 #include "server/product.h"
+#include "server/upkeep.h"
 #include "tasks/tasks.h"
 #include "versioning/engine.h"
 
@@ -69,6 +70,12 @@ class Wired final : public House {
     // The ground: folder, then what is durable.
     TRY_LET(folder_, open_data_folder(disk_, config_.text("data"), clock_, random_));
     TRY_LET(folder_.path, disk_.real_path(folder_.path));
+    TRY_LET(const bool lost, lost_its_records(disk_, folder_.path));
+    if (lost)
+      return Error(Code::kCorrupt, "data folder",
+                   fmt::format("{} holds objects and no key-value store (kv/): put it back from a backup, or run `tarn "
+                               "recover --data {}`, which rebuilds repositories, commits, branches and tags",
+                               folder_.path, folder_.path));
     kv::RocksOptions kv_options{.cache_bytes = size("kv.cache_bytes"),
                                 .reserve_bytes = size("kv.reserve_bytes"),
                                 .cut_damaged_log = config_.flag("kv.cut_damaged_log")};

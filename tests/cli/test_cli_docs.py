@@ -8,7 +8,7 @@ from shell import Tarn
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHOWN = [(page.name, line) for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))] if page.name != "cli.md"
-         for line in re.findall(r"^(?:    |\$ )?(tarn (?!serve|config|demo)[a-z].*)$", page.read_text(), re.MULTILINE)]
+         for line in re.findall(r"^(?:    |\$ )?(tarn (?!serve|config|demo|recover|fsck)[a-z].*)$", page.read_text(), re.MULTILINE)]
 
 
 def test_the_documents_show_commands():
