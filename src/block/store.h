@@ -100,8 +100,8 @@ class Store {
   /// Gives back room that removed objects still take up. Names, bytes and open readers are not touched, and every other
   /// call may run meanwhile. Stopping at any point, a crash too, loses nothing; a later call goes on.
   ///
-  /// @return bytes by which the store shrank; 0 when nothing is worth it, when another call is at it already, and for
-  ///         stores that have nothing to give back.
+  /// @return bytes by which the store shrank, but for some bookkeeping; 0 when nothing is worth it, when another
+  ///         call is at it already, and for stores that have nothing to give back.
   /// Errors: kNoSpace (no room for the copies of what is moved); kCorrupt (damage met, and nothing could be freed);
   ///         kUnknownOutcome (as for put).
   virtual Result<uint64_t> compact(const Context& ctx);

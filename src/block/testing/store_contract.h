@@ -190,6 +190,30 @@ TEST_P(StoreContract, StoredBytesCountLiveObjects) {
   EXPECT_EQ(*store().stored_bytes(ctx_), 10u);
 }
 
+TEST_P(StoreContract, CompactingChangesNoObject) {
+  for (int i = 0; i < 200; ++i) {
+    const std::string id = "c/" + std::to_string(i);
+    ASSERT_TRUE(store().put(ctx_, name(id), random_bytes(i % 20 == 7 ? 70'000 : 2'000, static_cast<uint64_t>(i))));
+    if (i % 2 != 0) continue;
+    ASSERT_TRUE(store().remove(ctx_, name(id)));
+  }
+  const uint64_t stored = *store().stored_bytes(ctx_), disk = *store().disk_bytes(ctx_);
+  const auto freed = store().compact(ctx_);
+  ASSERT_TRUE(freed);
+  EXPECT_LE(*freed, disk - stored);
+  EXPECT_EQ(*store().stored_bytes(ctx_), stored);
+  EXPECT_NEAR(static_cast<double>(*store().disk_bytes(ctx_)), static_cast<double>(disk - *freed), 1'000.0);
+  const auto check = [&] {
+    EXPECT_EQ(names("c/").size(), 100u);
+    EXPECT_EQ(read("c/7"), random_bytes(70'000, 7));
+    EXPECT_EQ(read("c/9"), random_bytes(2'000, 9));
+    EXPECT_EQ(store().stat(ctx_, name("c/8")).error().code(), Code::kNotFound);
+  };
+  check();
+  if (bench_->reopen()) check();
+  EXPECT_TRUE(store().put(ctx_, name("c/8"), "the name is free"));
+}
+
 TEST_P(StoreContract, OfManyWritersOfOneNameExactlyOneWins) {
   for (const size_t size : {100u, 100'000u}) {
     for (int round = 0; round < 10; ++round) {
