@@ -31,7 +31,8 @@ http::Response error_answer(const Context& ctx, const http::Request& request, co
   xml.text("Message", error.message());
   if (!seen.address.bucket.empty()) xml.text("BucketName", seen.address.bucket);
   if (!seen.address.key.empty()) xml.text("Key", seen.address.key);
-  xml.text("Resource", request.path);
+  // As it came, percent-encoded: XML has no way to say NUL, or bytes that are no UTF-8.
+  xml.text("Resource", request.raw_path);
   xml.text("Region", doors.region);
   if (!seen.mismatch.string_to_sign.empty()) {
     xml.text("StringToSign", seen.mismatch.string_to_sign);
