@@ -110,6 +110,13 @@ class User:
                     "REGION 'us-east-1')", {"id": self.key, "secret": self.secret, "endpoint": self.endpoint.split("//")[1]})
         return con
 
+    def command(self, tarn, *words):
+        """One command line as this user; gives its output."""
+        done = subprocess.run([tarn, *map(str, words)], env=self.environment(), capture_output=True, text=True, timeout=120, check=False)
+        if done.returncode:
+            raise SystemExit(f"demo: tarn {' '.join(map(str, words))}: exit {done.returncode}\n{done.stderr}")
+        return done.stdout
+
     def environment(self):
         """What the CLI needs to speak as this user."""
         return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",

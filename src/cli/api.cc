@@ -49,7 +49,7 @@ Code code_of(int status) {
 bool may_repeat(std::string_view method, const Result<Answer>& result) {
   if (!result) return method == "GET" && result.error().code() == Code::kUnknownOutcome;
   if (result->status == 429) return true;
-  return method == "GET" && (result->status == 503 || result->status == 504);
+  return method == "GET" && result->status == 503;
 }
 
 }  // namespace

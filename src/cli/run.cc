@@ -13,6 +13,19 @@
 namespace tarn::cli {
 namespace {
 
+/// Where to look for the right name of what is not there; the server's words tell what it was.
+std::string where_to_look(std::string_view message) {
+  const auto has = [&](std::string_view part) { return message.find(part) != std::string_view::npos; };
+  if (has("is no branch, tag or commit") || message.starts_with("branch '"))
+    return "'tarn branch list REPOSITORY' shows the branches, 'tarn tag list REPOSITORY' the tags";
+  if (message.starts_with("repository '")) return "'tarn repo list' shows the repositories";
+  if (message.starts_with("there is no object")) return "'tarn fs ls REPOSITORY/REF/' shows what is there";
+  if (message.starts_with("there is no domain")) return "'tarn mesh domain list' shows the domains";
+  if (message.starts_with("there is no product")) return "'tarn mesh product list' shows the products";
+  if (message.starts_with("there is no incident")) return "'tarn mesh incident list --all' shows the incidents";
+  return "";
+}
+
 /// What to do about an error, where the message does not say it.
 std::string advice(const Error& error, const Target& target, const Command* command) {
   if (is_usage_error(error))
@@ -31,6 +44,12 @@ std::string advice(const Error& error, const Target& target, const Command* comm
       return "try again in a moment";
     case Code::kBusy:
       return "the server is busy: try again in a moment";
+    case Code::kNotFound:
+      return where_to_look(error.message());
+    case Code::kNoSpace:
+      return "the server's disk is full, and nothing was kept: make room there, then repeat";
+    case Code::kTooLarge:
+      return "ask for less at once";
     case Code::kUnknownOutcome:
       return "it may have happened: look first, then repeat";
     case Code::kInternal:

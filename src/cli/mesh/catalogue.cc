@@ -1,5 +1,8 @@
 // Domains, products, the graph.
 #include <fmt/format.h>
+#include <fnmatch.h>
+
+#include <algorithm>
 
 #include "base/disk.h"
 #include "cli/mesh/commands.h"
@@ -25,18 +28,24 @@ Result<int> list_domains(Call& call) {
   return kDone;
 }
 
-/// The YAML files of a folder as {"contracts/x.odcs.yaml": text}.
-Result<void> read_definitions(const std::string& folder, const std::string& prefix, Json& files) {
+/// The YAML files of a folder as {"contracts/x.odcs.yaml": text}, without those whose path a pattern of `skip` matches.
+Result<void> read_definitions(const std::string& folder, const std::string& prefix,
+                              const std::vector<std::string>& skip, Json& files) {
   auto& disk = base::system_disk();
   TRY_LET(const auto names, disk.list(folder));
   for (const std::string& name : names) {
     const std::string path = fmt::format("{}/{}", folder, name);
+    const std::string inside = prefix + name;
+    if (std::any_of(skip.begin(), skip.end(), [&](const std::string& pattern) {
+          return ::fnmatch(pattern.c_str(), inside.c_str(), FNM_PATHNAME) == 0;
+        }))
+      continue;
     TRY_LET(const auto info, disk.stat(path));
     if (info.is_directory) {
-      if (name.front() != '.') TRY(read_definitions(path, fmt::format("{}{}/", prefix, name), files));
+      if (name.front() != '.') TRY(read_definitions(path, inside + "/", skip, files));
     } else if (name.ends_with(".yaml") || name.ends_with(".yml")) {
       TRY_LET(std::string text, disk.read_all(path));
-      files.set(prefix + name, std::move(text));
+      files.set(inside, std::move(text));
     }
   }
   return {};
@@ -93,9 +102,13 @@ Result<int> create_product(Call& call) {
   if (call.has("files")) {
     std::string folder = call.get("files");
     while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
-    auto read = read_definitions(folder, "", files);
+    auto read = read_definitions(folder, "", call.all("skip"), files);
     if (!read) return usage_error(fmt::format("--files {}: {}", folder, read.error().message()));
-    if (files.size() == 0) return usage_error(fmt::format("--files {} holds no YAML file", folder));
+    if (files.size() == 0)
+      return usage_error(
+          fmt::format("--files {} holds no YAML file{}", folder, call.has("skip") ? " that --skip leaves" : ""));
+  } else if (call.has("skip")) {
+    return usage_error("--skip leaves files of --files out: give --files, too");
   }
   const Json body = Json::object({{"domain", product.domain},
                                   {"name", product.name},
@@ -173,6 +186,7 @@ std::vector<Command> catalogue_commands() {
        .summary = "Makes a data product: its repository, a protected main, its definitions",
        .operands = {product},
        .options = {{"files", "DIR", "the folder with product.odps.yaml, contracts/, inputs.yaml, …"},
+                   {"skip", "PATTERN", "a file of --files to leave out for now, like 'contracts/*@2.*'", 0, true},
                    {"repo", "REPO", "its repository (domain-name)"},
                    {"owner", "USER", "who answers for it"},
                    {"namespace", "URI", "where its objects lie (local://REPO)"}},
