@@ -2,9 +2,12 @@
 import os
 import subprocess
 
+import boto3
+import botocore.config
+import botocore.exceptions
 import lakefs
 import pytest
-from server import KEY, SECRET, Server
+from server import KEY, SECRET, Server, run
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def test_a_full_disk_is_507_and_nothing_half_done(small_disk):
+def test_a_full_disk_is_507_and_nothing_half_done(small_disk, tmp_path):
     client = lakefs.Client(host=small_disk.url, username=KEY, password=SECRET)
     repo = lakefs.Repository("tight", client=client).create(storage_namespace="local://tight")
     main = repo.branch("main")
@@ -40,6 +43,18 @@ def test_a_full_disk_is_507_and_nothing_half_done(small_disk):
     assert [o.path for o in main.objects()] == ["small"]
     with main.object("small").reader(mode="rb") as reader:
         assert reader.read() == b"x" * 1000
+    # The same through S3 and the command line.
+    config = botocore.config.Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1})
+    s3 = boto3.client("s3", endpoint_url=small_disk.url, aws_access_key_id=KEY, aws_secret_access_key=SECRET, region_name="us-east-1", config=config)
+    with pytest.raises(botocore.exceptions.ClientError) as refused:
+        s3.put_object(Bucket="tight", Key="main/big", Body=b"y" * (3 << 20))
+    answer = refused.value.response
+    assert (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]) == ("InsufficientStorage", 507)
+    (tmp_path / "big").write_bytes(b"y" * (3 << 20))
+    code, _, errors, _ = run("fs", "upload", "tight/main/big", str(tmp_path / "big"),
+                             env={"TARN_SERVER": small_disk.url, "TARN_ACCESS_KEY_ID": KEY, "TARN_SECRET_ACCESS_KEY": SECRET})
+    assert code == 1 and "make room there" in errors, errors
+    assert [o.path for o in main.objects()] == ["small"]
     # Room is there again once the half-written bytes are gone.
     again = put("fits", 200_000)
     assert again.status_code == 201, again.text
