@@ -1,7 +1,9 @@
 """Start, setup, settings, stop: what happens around the server's life."""
+import base64
 import re
 import socket
 import subprocess
+import time
 
 import pytest
 import requests
@@ -150,6 +152,22 @@ def test_a_half_sent_request_does_not_hold_up_the_stop(tmp_path):
     with socket.create_connection((host, int(port))) as idle:
         idle.sendall(b"GET /_health HTTP/1.1\r\nHost: x\r\n")
         assert server.stop() == 0
+
+
+def test_a_client_that_leaves_ends_the_wait_that_it_asked_for(tmp_path):
+    server = Server(tmp_path / "data").start()
+    host, port = server.url.removeprefix("http://").split(":")
+    basic = base64.b64encode(f"{KEY}:{SECRET}".encode()).decode()
+    with socket.create_connection((host, int(port))) as waiting:
+        waiting.sendall(f"GET /api/v1/mesh/repos/none/pipelines/daily/runs/k/wait?timeout_ms=600000 HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {basic}\r\n\r\n".encode())
+        time.sleep(0.3)
+    until = time.monotonic() + 10
+    while "tarn_http_clients_left_total 1" not in requests.get(server.url + "/metrics").text:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    begin = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - begin < 5, "the handler went on, and the stop waited for it"
 
 
 def test_tls(tmp_path):
