@@ -162,6 +162,7 @@ def tell(story, given, say):
     story.at(f"{datetime.date.fromisoformat(days[-1]) + datetime.timedelta(days=2)}T06:00:00Z")
     story.found_monitors = story.monitors()
     story.use_environment()
+    story.fold()
     story.time_travel()
 
 

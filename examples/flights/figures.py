@@ -148,7 +148,7 @@ def summary(story, receiver, version, started, options):
         "stored_bytes": stored(story), "digests": {product_id(r): story.main_digest(r) for r in PRODUCTS},
         "history": {k: v for k, v in story.history.items() if k != "reports"}, "missing": story.missing,
     }
-    for name in ("onboarding", "withdrawal", "environment", "restart", "readonly_probe", "time_travel", "major"):
+    for name in ("onboarding", "withdrawal", "environment", "restart", "readonly_probe", "time_travel", "folding", "major"):
         if name in story.extra:
             out[name] = story.extra[name]
     out["wall_s"] = round(time.monotonic() - started, 1)

@@ -196,6 +196,15 @@ class Trials(Story):
                               f"{monitor['limit_hours']:g} h: no merge needed to see that")
         return found
 
+    def fold(self):
+        """Folds the packs of all commits so far, as the server does by itself from time to time; nobody reads anything else than before."""
+        before = self.admin.mesh("/stats")["stored_bytes"]["metadata"]
+        reports = [self.admin.call("POST", f"/repositories/{repository}/fold", {}) for repository in PRODUCTS]
+        after = self.admin.mesh("/stats")["stored_bytes"]["metadata"]
+        packs = [sum(r[k] for r in reports) for k in ("packs_before", "packs_after")]
+        self.extra["folding"] = {"packs_before": packs[0], "packs_after": packs[1], "metadata_before": before, "metadata_after": after}
+        self.say("", f"{packs[0]} packs folded into {packs[1]}: metadata {before / 1e6:.1f} MB -> {after / 1e6:.1f} MB")
+
     def time_travel(self):
         """A commit of main answers which publications it was made from, and reads byte by byte as then."""
         analytics = self.users["analytics"]

@@ -51,6 +51,16 @@ Result<int> remove(Call& call) {
   return kDone;
 }
 
+Result<int> fold(Call& call) {
+  TRY_LET(const Uri uri, parse_uri(call.operand("REPO"), UriPart::kRepository));
+  TRY_LET(const Json report, call.api->post(path_of({"repositories", uri.repository, "fold"}), Json::object({})));
+  if (call.out->as_json(report)) return kDone;
+  print_fields(*call.out,
+               {{"packs", fmt::format("{} -> {}", report["packs_before"].as_int(), report["packs_after"].as_int())},
+                {"bytes", fmt::format("{} -> {}", report["bytes_before"].as_int(), report["bytes_after"].as_int())}});
+  return kDone;
+}
+
 }  // namespace
 
 std::vector<Command> repo_commands() {
@@ -68,6 +78,10 @@ std::vector<Command> repo_commands() {
        .operands = {repo},
        .options = {kYes, {"force", "", "also when it is read-only"}},
        .run = remove},
+      {.words = "repo fold",
+       .summary = "Folds the small packs of many commits into few (the server does so now and then)",
+       .operands = {repo},
+       .run = fold},
   };
 }
 

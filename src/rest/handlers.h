@@ -36,6 +36,7 @@ Answer delete_repository(Call& call);
 Answer get_repository_metadata(Call& call);
 Answer set_repository_metadata(Call& call);
 Answer delete_repository_metadata(Call& call);
+Answer fold_packs(Call& call);
 // protection.cc
 Answer get_branch_protection_rules(Call& call);
 Answer set_branch_protection_rules(Call& call);

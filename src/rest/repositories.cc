@@ -101,4 +101,15 @@ Answer delete_repository_metadata(Call& call) {
   return no_content();
 }
 
+// POST /repositories/{repository}/fold — Tarn's own. 200 what it did; 404; 503 when it is under way already.
+Answer fold_packs(Call& call) {
+  TRY_LET(const auto repository, call.repository());
+  TRY_LET(const auto report, call.engine().fold_packs(call.ctx, repository));
+  return ok(Json::object({{"packs_before", report.packs_before},
+                          {"packs_after", report.packs_after},
+                          {"bytes_before", report.bytes_before},
+                          {"bytes_after", report.bytes_after},
+                          {"reclaimed_bytes", report.reclaimed}}));
+}
+
 }  // namespace tarn::rest

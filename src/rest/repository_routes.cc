@@ -39,6 +39,7 @@ std::vector<Route> repository_routes() {
        delete_branch_protection_rule},
       {Method::kGet, kRepo + "/branch_protection/set_allowed", "createBranchProtectionRulePreflight",
        Action::kWriteProtection, preflight},
+      {Method::kPost, kRepo + "/fold", "foldPacks", Action::kUpdateRepository, fold_packs},  // Tarn's own
       // Tags and branches.
       {Method::kGet, kRepo + "/tags", "listTags", Action::kListTags, list_tags},
       {Method::kPost, kRepo + "/tags", "createTag", Action::kCreateTag, create_tag},

@@ -168,6 +168,7 @@ const std::vector<Setting>& settings() {
        "for one start after a power failure: cut the store's log at its first damaged record; what lies behind is "
        "lost"},
       {"tree.node_cache_bytes", Kind::kNumber, "33554432", "cache of tree nodes"},
+      {"tree.fold_from", Kind::kNumber, "512", "packs that a repository writes before they are folded; 0: never"},
       {"tasks.threads", Kind::kNumber, "4", "background tasks at once"},
       {"duckdb.library", Kind::kText, "", "libduckdb.so that runs the checks; empty: looked for beside the program"},
       {"log.level", Kind::kText, "info", "debug, info, warning or error"},

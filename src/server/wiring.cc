@@ -87,9 +87,10 @@ class Wired final : public House {
     TRY_LET(blocks_, block::open_local_store(disk_, folder_.path + "/objects"));
     tasks_ = std::make_unique<tasks::Tasks>(*kv_, clock_, random_, size("tasks.threads"));
     // Versions over them, and objects over those.
-    TRY_LET(engine_, versioning::Engine::open(
-                         *kv_, *blocks_, clock_, random_,
-                         {.node_cache_bytes = size("tree.node_cache_bytes"), .ref_journal_ms = kRefJournalMs}));
+    TRY_LET(engine_, versioning::Engine::open(*kv_, *blocks_, clock_, random_,
+                                              {.node_cache_bytes = size("tree.node_cache_bytes"),
+                                               .fold_from = size("tree.fold_from"),
+                                               .ref_journal_ms = kRefJournalMs}));
     const auto roots = config_.list("import.local_roots");
     TRY_LET(catalog_,
             catalog::Catalog::open(

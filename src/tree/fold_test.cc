@@ -142,12 +142,27 @@ TEST(Folding, ASecondRoundTakesWhatCameAfterTheFirst) {
   ASSERT_TRUE(packs);
   for (const PackInfo& pack : *packs)
     if (!pack.folded) later.push_back(pack.id);
+  const std::vector<std::string> earlier = h.names;
   h.names = later;
   const Folded second = h.fold_all();
   EXPECT_EQ(second.replaced, later);
   EXPECT_EQ(h.packs->list(h.ctx)->size(), 2u);
   h.reopen_with_relocations();
   for (size_t n = 0; n < h.roots.size(); ++n) ASSERT_TRUE(h.read_all(h.roots[n]) == h.models[n]);
+
+  // Folded packs are folded again: what named the first packs follows two relocations.
+  h.names = {first.pack, second.pack};
+  const Folded third = h.fold_all();
+  EXPECT_EQ(third.replaced, h.names);
+  EXPECT_LT(third.bytes_after, third.bytes_before);
+  EXPECT_EQ(h.packs->list(h.ctx)->size(), 1u);
+  EXPECT_TRUE(h.packs->check_pack(h.ctx, third.pack));
+  h.reopen_with_relocations();
+  for (size_t n = 0; n < h.roots.size(); ++n) ASSERT_TRUE(h.read_all(h.roots[n]) == h.models[n]);
+  h.names = earlier;
+  h.roots.resize(earlier.size());
+  h.models.resize(earlier.size());
+  h.expect_everything();
 }
 
 // Goal: a reader of an unfolded node in the middle of a fold gets it or says why, at every point.

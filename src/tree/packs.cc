@@ -26,8 +26,9 @@ using detail::Tail;
 constexpr size_t kWrittenMax = 20'000;       ///< nodes whose place is remembered, about 150 bytes each
 constexpr size_t kTailWeightMax = 1u << 16;  ///< index entries kept in memory
 constexpr size_t kBundlesMax = 16u << 20;    ///< bytes of opened bundles kept in memory
-constexpr size_t kMovedMax = 10'000;         ///< relocations kept in memory
-constexpr uint64_t kSmallPack = 8u << 20;    ///< bytes: larger packs are not worth folding
+constexpr int kHopsMax = 64;
+constexpr size_t kMovedMax = 10'000;       ///< relocations kept in memory
+constexpr uint64_t kSmallPack = 8u << 20;  ///< bytes: larger packs are not worth folding
 
 /// Errors that say "not here" rather than "not now".
 bool means_elsewhere(const Error& e) {
@@ -236,8 +237,8 @@ class StoredPacks final : public Packs, public detail::PackHome, public std::ena
     TRY_LET(const auto bundle, bundle_of(ctx, pack_id, slot));
     if (slot.member >= bundle->count())
       return detail::corrupt("pack", "a bundle has fewer members than its index says");
-    const detail::Member& member = bundle->member(slot.member);
-    return Frame{std::string(member.body), std::string(member.hints)};
+    TRY_LET(std::string body, bundle->body(slot.member));
+    return Frame{std::move(body), std::string(bundle->member(slot.member).hints)};
   }
 
   Result<std::shared_ptr<const Bundle>> bundle_of(const Context& ctx, const std::string& pack_id, const Slot& slot) {
@@ -294,11 +295,8 @@ class StoredPacks final : public Packs, public detail::PackHome, public std::ena
     auto hinted = indexed ? load_indexed(ctx, id, at.pack) : load_at(ctx, id, at.pack, at.offset, at.length);
     if (hinted || !means_elsewhere(hinted.error())) return hinted;
     if (!indexed && hinted.error().code() == Code::kNotFound) {
-      TRY_LET(const auto moved, relocation(ctx, at.pack));
-      if (moved) {
-        auto found = load_indexed(ctx, id, *moved);
-        if (found || !means_elsewhere(found.error())) return found;
-      }
+      auto found = load_indexed(ctx, id, at.pack);  // follows relocations
+      if (found || !means_elsewhere(found.error())) return found;
     }
     base::log(ctx, base::Level::kWarning, "a node is not where it was said to be; looking in all packs",
               {{"node", id.hex()}, {"pack", at.pack}, {"reason", hinted.error().text()}});
@@ -354,15 +352,17 @@ class StoredPacks final : public Packs, public detail::PackHome, public std::ena
   /// The index of a pack, or of the folded pack that stands for it: its pack_id says which.
   /// Errors: kNotFound (no such pack), kCorrupt, kUnsupported.
   Result<std::shared_ptr<const Tail>> tail_of(const Context& ctx, const std::string& pack_id) {
-    if (moved_before(pack_id)) {
-      TRY_LET(const auto moved, relocation(ctx, pack_id));
-      if (moved) return tail_here(ctx, *moved);
+    std::string pack = pack_id;
+    for (int hops = 0;; ++hops) {
+      // Folded packs are folded again in time, so one relocation may lead to another.
+      auto here = moved_before(pack)
+                      ? Result<std::shared_ptr<const Tail>>(Error(Code::kNotFound, "pack", "it was folded"))
+                      : tail_here(ctx, pack);
+      if (here || here.error().code() != Code::kNotFound || hops == kHopsMax) return here;
+      TRY_LET(const auto moved, relocation(ctx, pack));
+      if (!moved) return here;
+      pack = *moved;
     }
-    auto here = tail_here(ctx, pack_id);
-    if (here || here.error().code() != Code::kNotFound) return here;
-    TRY_LET(const auto moved, relocation(ctx, pack_id));
-    if (!moved) return here;
-    return tail_here(ctx, *moved);
   }
 
   Result<bool> is_folded(const Context& ctx, const PackInfo& pack) {

@@ -41,6 +41,7 @@ EngineImpl::EngineImpl(kv::Store& kv, block::Store& blocks, base::Clock& clock, 
       clock_(clock),
       random_(random),
       nodes_(tree::make_node_cache(options.node_cache_bytes)),
+      fold_from_(options.fold_from),
       own_pool_(options.background ? nullptr : std::make_unique<base::ThreadPool>(1)),
       background_(options.background ? options.background : own_pool_.get()),
       journal_(kv, blocks, clock) {}
@@ -53,7 +54,11 @@ EngineImpl::~EngineImpl() {
 std::shared_ptr<tree::Packs> EngineImpl::packs(const Repository& repository) {
   base::Lock lock(mutex_);
   auto& found = packs_[repository.id];
-  if (!found) found = tree::Packs::open(blocks_, block_prefix(repository.storage_namespace), nodes_, clock_, random_);
+  if (!found)
+    found = tree::Packs::open(blocks_, block_prefix(repository.storage_namespace), nodes_, clock_, random_,
+                              [this, id = repository.id](const Context& ctx, const std::string& pack) {
+                                return find_relocation(ctx, id, pack);
+                              });
   return found;
 }
 

@@ -72,6 +72,13 @@ struct DiffItem {
   std::optional<tree::Entry> left, right;
 };
 
+/// What folding the packs of a repository did.
+struct FoldReport {
+  size_t packs_before = 0, packs_after = 0;
+  uint64_t bytes_before = 0, bytes_after = 0;  ///< of its packs
+  uint64_t reclaimed = 0;                      ///< bytes that the object store gave back to the disk
+};
+
 enum class DiffType { kTwoDot, kThreeDot };
 
 struct LogQuery {
@@ -93,6 +100,8 @@ class Engine {
  public:
   struct Options {
     size_t node_cache_bytes = 32 << 20;
+    /// Packs that a repository writes before they are folded in the background; 0: never by itself.
+    size_t fold_from = 512;
     /// Where committed staging rows are removed; nullptr: a thread of the engine's own. Outlives the engine.
     base::Executor* background = nullptr;
     /// A thread that writes the ref journal at most so often, and what is left when the engine goes; 0: none, only
@@ -223,6 +232,12 @@ class Engine {
   virtual Result<std::string> scope_digest(const Context&, const Repository&, const Commit&,
                                            std::string_view prefix) = 0;
   virtual Result<tree::Totals> totals(const Context&, const Repository&, const Commit&, std::string_view prefix) = 0;
+
+  // Maintenance.
+  /// Folds the small packs of many commits into few (the engine does so by itself from time to time). Reads, commits
+  /// and merges go on meanwhile and see no difference. Errors: kBusy (already under way), kNotFound (repository),
+  /// kNoSpace. Cost: reads every small pack that was not folded before.
+  virtual Result<FoldReport> fold_packs(const Context&, const Repository&) = 0;
 };
 
 }  // namespace tarn::versioning

@@ -41,6 +41,9 @@ inline std::string commit(std::string_view id, const CommitId& commit) { return 
 /// Present as long as the branch lives: what a writer requires in the batch of its write.
 inline std::string epochs(std::string_view id) { return join("v/e/", id, ""); }
 inline std::string epoch(std::string_view id, std::string_view branch_id) { return join("v/e/", id, branch_id); }
+/// Where the parts of a folded pack are.
+inline std::string relocations(std::string_view id) { return join("v/f/", id, ""); }
+inline std::string relocation(std::string_view id, std::string_view pack) { return join("v/f/", id, pack); }
 /// Staging rows of a repository, of a branch, of a path.
 inline std::string staging(std::string_view id) { return join("v/s/", id, ""); }
 inline std::string staging(std::string_view id, std::string_view branch_id) {
@@ -54,8 +57,8 @@ inline std::string staged(std::string_view id, std::string_view branch_id, std::
   return key;
 }
 
-// What the ref journal still has to write: one row a ref that moved, put by the batch that moved it, taken away when the
-// journal has it. And where a repository's journal ends.
+// What the ref journal still has to write: one row a ref that moved, put by the batch that moved it, taken away when
+// the journal has it. And where a repository's journal ends.
 inline constexpr std::string_view kNoted = "v/j/";
 inline std::string noted(std::string_view id) { return join(kNoted, id, ""); }
 inline std::string noted_repository(std::string_view id) { return join(kNoted, id, "r"); }

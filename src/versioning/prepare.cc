@@ -27,7 +27,9 @@ Result<void> EngineImpl::seal(const Context& ctx, const Repository& repository, 
   builder.add_commit(id, encode_commit(commit, repository.id, branch));
   if (!changes.empty()) builder.add_change_set(id, changes);
   reach(Stage::kWritePack);
-  return builder.finish(ctx);
+  TRY(builder.finish(ctx));
+  count_pack(repository);
+  return {};
 }
 
 // Read head and rows in one view -> build -> pack. The rows stay what they are: nothing is sealed, so a candidate that

@@ -203,7 +203,7 @@ Result<void> EngineImpl::delete_repository(const Context& ctx, std::string_view 
     batch.erase(keys::repository(name)).erase(keys::alive(repository.id)).erase(keys::protection(repository.id));
     for (const std::string& prefix :
          {keys::branches(repository.id), keys::tags(repository.id), keys::commits(repository.id),
-          keys::epochs(repository.id), keys::staging(repository.id)})
+          keys::epochs(repository.id), keys::staging(repository.id), keys::relocations(repository.id)})
       batch.erase_range(prefix, kv::prefix_end(prefix));
     batch.put(keys::namespace_claim(block_prefix(repository.storage_namespace)), claim_of(repository.id, true))
         .put(keys::namespace_turn(), claim_of(repository.id, true));
@@ -217,6 +217,7 @@ Result<void> EngineImpl::delete_repository(const Context& ctx, std::string_view 
     {
       base::Lock lock(mutex_);
       packs_.erase(repository.id);
+      unfolded_.erase(repository.id);
       std::erase_if(commits_, [&](const auto& item) { return item.first.starts_with(repository.id); });
       std::erase_if(gates_, [&](const auto& item) { return item.first.starts_with(repository.id); });
     }

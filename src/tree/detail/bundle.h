@@ -17,6 +17,8 @@ struct Member {
 
 std::string encode_bundle(std::span<const Member> members);
 
+inline constexpr size_t kVersionsMax = 64;  ///< versions between a member and the whole leaf that it goes back to
+
 /// A bundle read in place. Immutable. Threads: any.
 class Bundle {
  public:
@@ -24,6 +26,9 @@ class Bundle {
   static Result<std::shared_ptr<const Bundle>> open(std::string body);
   size_t count() const { return members_.size(); }
   const Member& member(size_t index) const { return members_[index]; }
+  /// The body of a member as it was before folding: a version is rebuilt from its base. Errors: kCorrupt.
+  /// Cost: up to kVersionsMax bases.
+  Result<std::string> body(size_t index) const;
   size_t memory() const { return bytes_.capacity() + members_.capacity() * sizeof(Member); }
 
  private:

@@ -1,12 +1,14 @@
 #include "tree/detail/folder.h"
 
 #include <algorithm>
+#include <deque>
 #include <tuple>
 
 #include "base/hash.h"
 #include "tree/detail/bundle.h"
 #include "tree/detail/frame.h"
 #include "tree/detail/node.h"
+#include "tree/detail/version.h"
 
 namespace tarn::tree::detail {
 namespace {
@@ -19,6 +21,96 @@ Result<std::vector<NodeId>> hinted(const Node& node) {
     for (uint32_t i = 0; i < node.count(); ++i) ids.push_back(node.internal().id(i));
   return ids;
 }
+
+/// The bytes of a folded pack on their way.
+class FoldedPack {
+ public:
+  explicit FoldedPack(std::string id) : id_(std::move(id)), bytes_(opening()) {}
+
+  Result<void> add_alone(char list, const std::string& id, std::string_view body, std::string_view hints) {
+    return append(body, hints, {.bundle = false, .members = {{list, id}}});
+  }
+
+  Result<void> add(char list, const std::string& id, std::string_view body, std::string_view hints) {
+    if (raw_ + body.size() + hints.size() > kBundleRawMax && !members_.empty()) TRY(flush());
+    raw_ += body.size() + hints.size();
+    members_.push_back({std::string(body), std::string(hints)});
+    frame_.members.emplace_back(list, id);
+    return {};
+  }
+
+  /// The same for a node, as what differs from the nearest of its recent versions when that is small.
+  Result<void> add_version(char list, const std::string& id, std::string_view body, std::string_view hints) {
+    TRY_LET(auto records, LeafRecords::of(body));
+    if (!records) return add(list, id, body, hints);
+    const Base* best = nullptr;
+    size_t fewest = records->records.size() / 4 + 1;
+    for (const Base& base : bases_) {
+      if (base.depth >= kChainMax) continue;
+      const size_t count = differing(base.records, *records, fewest);
+      if (count >= fewest) continue;
+      fewest = count;
+      best = &base;
+    }
+    size_t depth = 0;
+    std::string version;
+    if (best != nullptr) {
+      version = encode_version(best->records, *records, members_.size() - best->member);
+      depth = best->depth + 1;
+    }
+    const size_t bundles = flushed_;
+    if (best != nullptr && raw_ + version.size() <= kBundleRawMax) {
+      TRY(add(list, id, version, hints));
+    } else {
+      depth = 0;
+      TRY(add(list, id, body, hints));
+    }
+    if (flushed_ != bundles) bases_.clear();  // a base lies in the same bundle
+    bases_.push_front({std::move(*records), members_.size() - 1, depth});
+    if (bases_.size() > kBasesTried) bases_.pop_back();
+    return {};
+  }
+  void forget_bases() { bases_.clear(); }
+
+  Result<std::string> finish(std::span<const std::string> replaces) {
+    if (!members_.empty()) TRY(flush());
+    TRY(append_folded_tail(bytes_, id_, replaces, frames_));
+    return std::move(bytes_);
+  }
+
+ private:
+  struct Base {
+    LeafRecords records;
+    size_t member;
+    size_t depth;
+  };
+  Result<void> flush() {
+    std::vector<Member> members;
+    for (const auto& [body, hints] : members_) members.push_back({body, hints});
+    frame_.bundle = true;
+    TRY(append(encode_bundle(members), {}, std::move(frame_)));
+    frame_ = {};
+    members_.clear();
+    raw_ = 0;
+    ++flushed_;
+    return {};
+  }
+  Result<void> append(std::string_view body, std::string_view hints, FoldedFrame frame) {
+    const size_t offset = bytes_.size();
+    TRY(append_frame(bytes_, body, hints, Codec::kZstd, kFoldLevel));
+    frame.length = static_cast<uint32_t>(bytes_.size() - offset);
+    frames_.push_back(std::move(frame));
+    return {};
+  }
+
+  const std::string id_;
+  std::string bytes_;
+  std::vector<FoldedFrame> frames_;
+  FoldedFrame frame_;                                         ///< of the bundle on its way
+  std::vector<std::pair<std::string, std::string>> members_;  ///< of it: body, hints
+  size_t raw_ = 0, flushed_ = 0;
+  std::deque<Base> bases_;  ///< newest first, all in the bundle on its way
+};
 
 }  // namespace
 
@@ -34,33 +126,54 @@ Result<void> Folder::describe(Part& part) {
 
 Result<void> Folder::add(std::string_view bytes, const std::string& pack_id) {
   TRY_LET(const Tail tail, read_tail(bytes, pack_id));
-  if (tail.folded) return Error(Code::kInvalid, "pack", "pack " + pack_id + " is folded already");
   std::vector<Part> nodes, records;
   size_t raw = 0;
+  std::shared_ptr<const Bundle> bundle;
+  uint64_t bundle_at = 0;
   const auto open = [&](char list, const Slot& slot) -> Result<Part> {
     if (slot.offset > bytes.size() || slot.length > bytes.size() - slot.offset)
       return corrupt("pack", "its tail index points behind its end");
-    TRY_LET(Frame frame, open_frame(bytes.substr(slot.offset, slot.length)));
+    Frame frame;
+    if (slot.member == kAlone) {
+      TRY_LET(frame, open_frame(bytes.substr(slot.offset, slot.length)));
+    } else {
+      if (!bundle || bundle_at != slot.offset) {
+        TRY_LET(Frame whole, open_frame(bytes.substr(slot.offset, slot.length)));
+        TRY_LET(bundle, Bundle::open(std::move(whole.body)));
+        bundle_at = slot.offset;
+      }
+      if (slot.member >= bundle->count()) return corrupt("pack", "a bundle has fewer members than its index says");
+      TRY_LET(frame.body, bundle->body(slot.member));
+      frame.hints = bundle->member(slot.member).hints;
+    }
     TRY_LET(std::string id, whole_id(list, slot, frame.body));
     raw += frame.body.size() + frame.hints.size();
     return Part{list, std::move(id), std::move(frame.body), std::move(frame.hints), 0, {}, {}, 0};
   };
-  for (const Slot& slot : tail.nodes) {
-    if (known_.contains(slot.id)) continue;
-    TRY_LET(Part part, open('n', slot));
-    TRY(describe(part));
-    nodes.push_back(std::move(part));
-  }
-  for (const Slot& slot : tail.commits) {
-    TRY_LET(Part record, open('r', slot));
-    records.push_back(std::move(record));
-    // What belongs to one commit lies together: its id is stored once. A change-set answers what its filter does.
-    const auto changes = Tail::find(tail.change_sets, slot.id), filters = Tail::find(tail.filters, slot.id);
-    for (const auto& [list, found] : {std::pair('c', changes), std::pair('f', filters)}) {
-      if (found.empty() || (list == 'f' && !changes.empty())) continue;
-      TRY_LET(Part part, open(list, found.front()));
-      records.push_back(std::move(part));
+  struct Place {
+    char list;
+    const Slot* slot;
+  };
+  std::vector<Place> places;  // as they lie: what belongs to one commit stays together, and its id is stored once
+  for (const auto& [list, slots] : {std::pair('n', &tail.nodes), std::pair('r', &tail.commits),
+                                    std::pair('c', &tail.change_sets), std::pair('f', &tail.filters)})
+    for (const Slot& slot : *slots) places.push_back({list, &slot});
+  std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
+    return std::tie(a.slot->offset, a.slot->member) < std::tie(b.slot->offset, b.slot->member);
+  });
+  for (const Place& place : places) {
+    if (place.list == 'n') {
+      if (place.slot->id.size() == 32 && known_.contains(place.slot->id)) continue;
+      TRY_LET(Part part, open('n', *place.slot));
+      if (known_.contains(part.id)) continue;
+      TRY(describe(part));
+      nodes.push_back(std::move(part));
+      continue;
     }
+    // A change-set answers what its filter does.
+    if (place.list == 'f' && !Tail::find(tail.change_sets, place.slot->id).empty()) continue;
+    TRY_LET(Part part, open(place.list, *place.slot));
+    records.push_back(std::move(part));
   }
   for (Part& part : nodes) {
     part.order = nodes_.size();
@@ -90,38 +203,9 @@ void Folder::point_here(const std::string& pack_id) {
   }
 }
 
-Result<void> Folder::put(std::string& pack, std::vector<FoldedFrame>& frames, const std::vector<const Part*>& parts,
-                         size_t raw_max, size_t bundle_from) const {
-  for (size_t from = 0; from < parts.size();) {
-    size_t to = from, raw = 0;
-    while (to < parts.size() && (to == from || raw + parts[to]->body.size() + parts[to]->hints.size() <= raw_max)) {
-      raw += parts[to]->body.size() + parts[to]->hints.size();
-      ++to;
-    }
-    const bool bundle = parts.size() >= bundle_from;
-    if (!bundle) to = from + 1;
-    FoldedFrame frame;
-    frame.bundle = bundle;
-    const size_t offset = pack.size();
-    if (bundle) {
-      std::vector<Member> members;
-      for (size_t i = from; i < to; ++i) members.push_back({parts[i]->body, parts[i]->hints});
-      TRY(append_frame(pack, encode_bundle(members), {}, Codec::kZstd, kFoldLevel));
-    } else {
-      TRY(append_frame(pack, parts[from]->body, parts[from]->hints, Codec::kZstd, kFoldLevel));
-    }
-    for (size_t i = from; i < to; ++i) frame.members.emplace_back(parts[i]->list, parts[i]->id);
-    frame.length = static_cast<uint32_t>(pack.size() - offset);
-    frames.push_back(std::move(frame));
-    from = to;
-  }
-  return {};
-}
-
 Result<std::string> Folder::write(const std::string& pack_id) {
   point_here(pack_id);
-  std::string pack = opening();
-  std::vector<FoldedFrame> frames;
+  FoldedPack pack(pack_id);
   // Nodes of one level whose keys overlap are versions of the same part of the map.
   std::vector<const Part*> sorted;
   for (const Part& part : nodes_) sorted.push_back(&part);
@@ -137,15 +221,17 @@ Result<std::string> Folder::write(const std::string& pack_id) {
       last = std::max(last, std::string_view(sorted[to]->last));
       versions.push_back(sorted[to++]);
     }
-    std::sort(versions.begin(), versions.end(), [](const Part* a, const Part* b) { return a->order < b->order; });
-    TRY(put(pack, frames, versions, kBundleRawMax, kBundleFrom));
     from = to;
+    if (versions.size() < kBundleFrom) {
+      for (const Part* part : versions) TRY(pack.add_alone(part->list, part->id, part->body, part->hints));
+      continue;
+    }
+    std::sort(versions.begin(), versions.end(), [](const Part* a, const Part* b) { return a->order < b->order; });
+    pack.forget_bases();
+    for (const Part* part : versions) TRY(pack.add_version(part->list, part->id, part->body, part->hints));
   }
-  std::vector<const Part*> records;
-  for (const Part& part : records_) records.push_back(&part);
-  TRY(put(pack, frames, records, kRecordsRawMax, 1));
-  TRY(append_folded_tail(pack, pack_id, packs_, frames));
-  return pack;
+  for (const Part& part : records_) TRY(pack.add(part.list, part.id, part.body, part.hints));
+  return pack.finish(packs_);
 }
 
 }  // namespace tarn::tree::detail

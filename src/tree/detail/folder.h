@@ -10,15 +10,16 @@
 
 namespace tarn::tree::detail {
 
-inline constexpr size_t kFoldRawMax = 48u << 20;    ///< bytes of nodes and records that one fold collects
-inline constexpr size_t kBundleRawMax = 2u << 20;   ///< what a reader of one old node has to decompress at most
-inline constexpr size_t kRecordsRawMax = 1u << 20;  ///< the same for records, change-sets and filters
-inline constexpr size_t kBundleFrom = 4;            ///< versions of a node that are worth a bundle
+inline constexpr size_t kFoldRawMax = 48u << 20;   ///< bytes of nodes and records that one fold collects
+inline constexpr size_t kBundleRawMax = 2u << 20;  ///< what a reader of one old node has to decompress at most
+inline constexpr size_t kBundleFrom = 4;           ///< versions of a node that are worth a bundle
+inline constexpr size_t kBasesTried = 12;          ///< versions of a leaf among which the next one looks for its base
+inline constexpr size_t kChainMax = 60;            ///< versions between a leaf and a whole one; at most kVersionsMax
 
 /// Collects packs in their order, then writes one. Threads: one. Pure: neither reads nor writes a store.
 class Folder {
  public:
-  /// Takes all of a plain pack. Errors: kCorrupt, kUnsupported, kInvalid (folded already); nothing was taken then.
+  /// Takes all of a pack. Errors: kCorrupt, kUnsupported; nothing was taken then.
   Result<void> add(std::string_view bytes, const std::string& pack_id);
   bool full() const { return raw_ >= kFoldRawMax; }
   const std::vector<std::string>& packs() const { return packs_; }
@@ -35,8 +36,6 @@ class Folder {
   };
   static Result<void> describe(Part& part);
   void point_here(const std::string& pack_id);
-  Result<void> put(std::string& pack, std::vector<FoldedFrame>& frames, const std::vector<const Part*>& parts,
-                   size_t raw_max, size_t bundle_from) const;
 
   std::vector<std::string> packs_;
   std::vector<Part> nodes_, records_;

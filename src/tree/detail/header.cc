@@ -19,6 +19,7 @@ Result<Kind> kind_of(std::string_view bytes) {
     case Kind::kTail:
     case Kind::kBundle:
     case Kind::kFoldedTail:
+    case Kind::kVersion:
       break;
     default:
       return unsupported("node", "kind of node", static_cast<uint8_t>(bytes[4]));

@@ -19,6 +19,7 @@ enum class Kind : char {
   kTail = 'T',
   kBundle = 'B',
   kFoldedTail = 'D',
+  kVersion = 'V',
 };
 
 inline constexpr size_t kHeaderSize = 8;

@@ -14,6 +14,16 @@ namespace {
 constexpr std::string_view kOpeningMagic = "TARNPACK", kClosingMagic = "TARNPEND";
 constexpr uint8_t kPackVersion = 1, kFoldedVersion = 2;
 
+std::string uuid_text(std::string_view raw16) {
+  const std::string hex = base::to_hex(raw16);
+  std::string out;
+  for (size_t i = 0; i < hex.size(); ++i) {
+    if (i == 8 || i == 12 || i == 16 || i == 20) out.push_back('-');
+    out.push_back(hex[i]);
+  }
+  return out;
+}
+
 void put_slots(std::string& out, const std::vector<Slot>& slots) {
   put_varint(out, slots.size());
   for (const Slot& slot : slots) {
@@ -36,6 +46,29 @@ void read_slots(Parser& in, std::vector<Slot>& slots) {
     slot.length = static_cast<uint32_t>(length);
     slots.push_back(std::move(slot));
   }
+}
+
+/// The ids that we give are UUIDs: 16 bytes behind a 1; any other text stands behind a 0.
+void put_pack_id(std::string& out, std::string_view id) {
+  std::string hex;
+  for (const char c : id)
+    if (c != '-') hex.push_back(c);
+  const auto raw = base::from_hex(hex);
+  if (raw && raw->size() == 16 && uuid_text(*raw) == id) {
+    out.push_back(1);
+    out.append(*raw);
+  } else {
+    out.push_back(0);
+    put_text(out, id);
+  }
+}
+
+std::string read_pack_id(Parser& in) {
+  const uint8_t kind = in.u8();
+  if (kind == 0) return std::string(in.text());
+  if (kind != 1) in.fail();
+  const std::string_view raw = in.raw(16);
+  return in.failed() ? std::string() : uuid_text(raw);
 }
 
 std::vector<Slot>* list_of(Tail& tail, char list) {
@@ -71,7 +104,7 @@ Result<Tail> parse_folded_tail(std::string_view body) {
   tail.folded = true;
   tail.pack_id = in.text();
   const uint64_t replaced = in.varint();
-  for (uint64_t i = 0; i < replaced && !in.failed(); ++i) tail.replaces.emplace_back(in.text());
+  for (uint64_t i = 0; i < replaced && !in.failed(); ++i) tail.replaces.push_back(read_pack_id(in));
   const uint64_t frames = in.varint();
   uint64_t offset = kOpeningSize;
   for (uint64_t i = 0; i < frames && !in.failed(); ++i) {
@@ -143,7 +176,7 @@ Result<void> append_folded_tail(std::string& pack, std::string_view pack_id, std
   put_header(body, Kind::kFoldedTail);
   put_text(body, pack_id);
   put_varint(body, replaces.size());
-  for (const std::string& pack_replaced : replaces) put_text(body, pack_replaced);
+  for (const std::string& replaced : replaces) put_pack_id(body, replaced);
   put_varint(body, frames.size());
   for (const FoldedFrame& frame : frames) {
     put_varint(body, frame.length);
@@ -257,7 +290,11 @@ Result<void> check_pack(std::string_view bytes, std::string_view pack_id) {
     for (size_t m = 0; m < members; ++m, ++i) {
       const auto& [slot, list] = parts[i];
       if (slot->offset != first.offset || (bundle && slot->member != m)) return gap(slot->offset);
-      const Member member = bundle ? bundle->member(m) : Member{frame.body, frame.hints};
+      std::string rebuilt;
+      if (bundle) {
+        TRY_LET(rebuilt, bundle->body(m));
+      }
+      const Member member = bundle ? Member{rebuilt, bundle->member(m).hints} : Member{frame.body, frame.hints};
       TRY_LET(const std::string id, whole_id(list, *slot, member.body));
       if (list == 'n') {
         TRY(Node::make(std::string(member.body), std::string(member.hints)));

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -76,6 +77,9 @@ class EngineImpl final : public Engine {
                     const std::function<Result<void>(const std::string&, const tree::Entry&)>& each) override;
   Result<std::string> scope_digest(const Context&, const Repository&, const Commit&, std::string_view prefix) override;
   Result<tree::Totals> totals(const Context&, const Repository&, const Commit&, std::string_view prefix) override;
+
+  // folding.cc
+  Result<FoldReport> fold_packs(const Context&, const Repository&) override;
 
   // staging.cc
   Result<void> stage(const Context&, const Repository&, std::string_view branch, std::string_view path,
@@ -207,11 +211,21 @@ class EngineImpl final : public Engine {
   // history.cc
   Result<bool> touches(const Context& ctx, const Repository& repository, const Commit& commit, const LogQuery& query);
 
+  // folding.cc
+  class FoldTurn;
+  Result<FoldReport> fold(const Context& ctx, const Repository& repository, size_t refold_from);
+  Result<std::optional<std::string>> find_relocation(const Context& ctx, const std::string& repository_id,
+                                                     const std::string& pack);
+  Result<void> replace_packs(const Context& ctx, const Repository& repository, const std::vector<std::string>& old,
+                             const std::string& pack);
+  void count_pack(const Repository& repository);
+
   kv::Store& kv_;
   block::Store& blocks_;
   base::Clock& clock_;
   base::Random& random_;
   const std::shared_ptr<tree::NodeCache> nodes_;
+  const size_t fold_from_;
   std::atomic<LandingPolicy*> policy_{nullptr};
 
   base::Mutex mutex_;  // guards the maps below; never held while waiting for a store
@@ -220,6 +234,8 @@ class EngineImpl final : public Engine {
   std::unordered_map<std::string, std::shared_ptr<const Commit>> commits_;  // by repository id + raw commit id
   std::unordered_map<std::string, WriteGate> gates_;                        // by repository id + branch name
   std::map<std::string, Queue> queues_;
+  std::unordered_map<std::string, size_t> unfolded_;  // packs written since the last fold, by repository id
+  std::unordered_set<std::string> folding_;
 
   std::atomic<bool> closing_{false};
   std::unique_ptr<base::ThreadPool> own_pool_;

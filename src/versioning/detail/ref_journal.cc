@@ -129,6 +129,14 @@ Result<void> RefJournal::flush(const Context& ctx) {
   return pass(ctx);
 }
 
+Result<void> RefJournal::condense(const Context& ctx, const Repository& repository) {
+  TRY(pass(ctx));
+  base::Lock passing(passing_);
+  TRY_LET(const std::optional<End> end, find_end(ctx, repository.id));
+  if (!end || end->moves == 0) return {};
+  return write_snapshot(ctx, repository.id, repository, *end);
+}
+
 // One view for rows and refs: an object says what held at one moment, and a later object at a later one.
 Result<void> RefJournal::pass(const Context& ctx) {
   base::Lock passing(passing_);

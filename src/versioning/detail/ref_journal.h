@@ -45,6 +45,8 @@ class RefJournal {
   /// Writes all that was noted before the call. Errors: kUnavailable, kNoSpace, kCorrupt: the rows stay for a next
   /// pass.
   Result<void> flush(const Context& ctx);
+  /// Writes all that was noted and makes one snapshot of the repository's journal. Errors: as flush().
+  Result<void> condense(const Context& ctx, const Repository& repository);
   /// Compares each journal's end with what the key-value store says of it, and begins anew with a snapshot where they
   /// differ: a folder from before there was a journal, a journal object lost, a key-value store put back from a copy.
   /// Cost: two looks a repository. Errors: as flush().
