@@ -368,7 +368,8 @@ Result<int> fsck_in(const Typed& typed, const Config& config, cli::Output& out) 
     return say_damage(out, "object store", folder.path + "/objects", blocks.error());
   if (!blocks) return blocks.error();
   auto kv = open_kv(folder.path + "/kv", config);
-  if (!kv && kv.error().code() == Code::kCorrupt)
+  if (!kv &&
+      (kv.error().code() == Code::kCorrupt || kv.error().code() == Code::kUnavailable))  // or files of it are gone
     return say_damage(out, "key-value store", folder.path + "/kv", kv.error());
   if (!kv) return kv.error();
   catalog::ObjectCheck objects(

@@ -148,6 +148,23 @@ TEST_F(RecoveryStory, IsTheSameAfterTheJournalWasFolded) {
   EXPECT_EQ(picture(*engine, repo), before);
 }
 
+TEST_F(RecoveryStory, IsTheSameAfterPacksWereFolded) {
+  const auto before = picture(*world.engine, repo);
+  const auto store = tree::Packs::open(*world.blocks, "data/", tree::make_node_cache(0), world.clock, world.random);
+  std::vector<std::string> ids;
+  for (const tree::PackInfo& pack : must(store->list(ctx))) ids.push_back(pack.id);
+  const tree::Folded folded = must(store->fold(ctx, ids));
+  ASSERT_GT(folded.replaced.size(), 2u);
+  EXPECT_EQ(text(check(*world.kv).lies), "") << "both the old packs and the new one are there";
+  for (const std::string& id : folded.replaced) must(store->remove(ctx, id));
+  EXPECT_EQ(text(check(*world.kv).lies), "");
+  const RecoveryReport report = recover_now();
+  EXPECT_TRUE(report.whole());
+  EXPECT_EQ(report.repositories.at(0).commits, 7u);
+  EXPECT_EQ(picture(*engine, repo), before);
+  EXPECT_EQ(text(check(*kv).lies), "");
+}
+
 TEST_F(RecoveryStory, ACommitThatTheJournalDoesNotKnowIsListedAndNobodysHead) {
   const auto before = picture(*world.engine, repo);
   world.put(repo, "main", "late", "1");
