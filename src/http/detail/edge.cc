@@ -23,7 +23,7 @@ void cut_socket(int descriptor) { ::shutdown(descriptor, SHUT_RDWR); }
 }  // namespace
 
 Edge::Edge(const Server::Options& options, Calls calls)
-    : options_(options), limits_(options.limits), clock_(*options.clock), calls_(std::move(calls)) {}
+    : limits_(options.limits), clock_(*options.clock), calls_(std::move(calls)) {}
 
 Edge::~Edge() { close(); }
 

@@ -68,7 +68,6 @@ class Edge {
   void check_deadlines();
   int64_t tick_ms() const;
 
-  const Server::Options& options_;
   const Limits& limits_;
   base::Clock& clock_;
   Calls calls_;
