@@ -111,7 +111,7 @@ Result<void> ForeignFiles::walk(Walk& state, const std::string& real, const std:
   for (const auto& name : names) {
     if (!base::is_utf8(name))
       return Error(Code::kInvalid, "path", fmt::format("a file name in {} is not UTF-8: rename it", real));
-    TRY_LET(std::string path, inside(real + (real == "/" ? "" : "/") + name));
+    TRY_LET(std::string path, inside(fmt::format("{}{}{}", real, real == "/" ? "" : "/", name)));
     TRY_LET(const auto info, disk_.stat(path));
     children.push_back({info.is_directory ? name + "/" : name, std::move(path), info});
   }

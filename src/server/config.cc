@@ -85,7 +85,7 @@ Error unknown(std::string_view where, std::string_view name, std::string_view su
 Result<void> flatten(const Json& json, const std::string& prefix, std::vector<std::pair<std::string, Json>>& into,
                      const std::string& file) {
   for (const auto& [name, value] : json.members()) {
-    const std::string key = prefix.empty() ? name : prefix + "." + name;
+    const std::string key = prefix.empty() ? name : fmt::format("{}.{}", prefix, name);
     if (value.is_object())
       TRY(flatten(value, key, into, file));
     else
