@@ -79,7 +79,11 @@ TEST_F(Export, IsSwitchedInOneStep) {
       reads.fetch_add(1);
     }
   });
-  for (int i = 1; i <= 20; ++i) land("2013-10-24", std::to_string(i));
+  for (int i = 1; i <= 20; ++i) {
+    land("2013-10-24", std::to_string(i));
+    // Two versions are kept: no read may last longer than the next switch.
+    for (const int before = reads.load(); reads.load() == before;) base::system_clock().sleep_ms(1);
+  }
   stop.store(true);
   reader.join();
   EXPECT_EQ(torn.load(), 0);

@@ -13,6 +13,7 @@ Mesh::Mesh(Doors doors) : world(doors), policy(doors.kv) {
   proposals.add_participant("onboard", &subscriptions);
   proposals.add_participant("job", &runs);
   proposals.add_participant("release", &runs);
+  proposals.add_participant("rollback", &withdrawals);
   auto& tasks = doors.tasks;
   tasks.register_kind("mesh-proposal",
                       [this](const Context& c, const tasks::Task& t) { return proposals.conduct(c, t); });
@@ -22,8 +23,13 @@ Mesh::Mesh(Doors doors) : world(doors), policy(doors.kv) {
   tasks.register_kind("mesh-release", [this](const Context& c, const tasks::Task& t) { return runs.release(c, t); });
   tasks.register_kind("mesh-deliver", [this](const Context& c, const tasks::Task& t) { return alerts.deliver(c, t); });
   tasks.register_kind("mesh-export", [this](const Context& c, const tasks::Task& t) { return exports.run_task(c, t); });
-  tasks.register_kind("mesh-monitor",
-                      [this](const Context& c, const tasks::Task& t) { return monitors.run_task(c, t); });
+  tasks.register_kind("mesh-monitor", [this](const Context& c, const tasks::Task& t) -> Result<tasks::Step> {
+    // Neither keeps the other from its work.
+    const auto silent = runs.fail_silent(c);
+    auto step = monitors.run_task(c, t);
+    if (!silent) return silent.error();
+    return step;
+  });
 }
 
 Result<void> Mesh::start(const Context& ctx) {
@@ -81,6 +87,7 @@ Result<tasks::Step> Mesh::after_landing(const Context& ctx, const tasks::Task& t
     TRY(apply(batch));
   }
   TRY(runs.trigger(ctx, repository_name, changes));
+  TRY(runs.tidy(ctx, repository_name));
   TRY(environments.sync(ctx, repository_name, ""));
   if (task.input["publications"].size() > 0) {
     TRY(exports.follow(ctx, repository_name));

@@ -35,6 +35,14 @@ Result<tasks::Step> Monitors::run_task(const Context& ctx, const tasks::Task&) {
   return step;
 }
 
+Result<base::WallMs> Monitors::awaited_since(const Context& ctx, kv::Batch& batch, const std::string& key,
+                                             base::WallMs now) {
+  TRY_LET(const auto known, world_.records.find(ctx, key));
+  if (known && known->json["awaited_since_ms"].as_int() <= now) return known->json["awaited_since_ms"].as_int();
+  put_if(batch, key, Json::object({{"awaited_since_ms", now}}), known ? known->version : 0);
+  return now;
+}
+
 Result<Json> Monitors::evaluate(const Context& ctx) {
   const NamedLocks::Held line(world_.branch_locks, "monitors");
   Json states = Json::array();
@@ -51,10 +59,19 @@ Result<Json> Monitors::evaluate(const Context& ctx) {
       const auto limit = latency_hours(file.contract.sla);
       if (!limit || file.retired || !(*definitions)->is_port(file.name)) continue;
       TRY_LET(const auto latest, publications_.latest(ctx, repository_name, file.name, file.major));
-      if (!latest) continue;
-      const auto last = base::parse_rfc3339((*latest)["holds"]["last"].as_string());
-      if (!last) continue;
-      const double age = static_cast<double>(now - (*last + kDayMs)) / kHourMs;
+      const auto last = latest ? base::parse_rfc3339((*latest)["holds"]["last"].as_string()) : std::nullopt;
+      if (latest && !last) continue;  // no days in it: nothing to measure an age by
+      kv::Batch batch;
+      const std::string awaited_key = keys::monitor(repository_name, file.name, file.major);
+      base::WallMs since = 0;
+      if (last) {
+        since = *last + kDayMs;
+        TRY_LET(const auto awaited, world_.records.find(ctx, awaited_key));
+        if (awaited) batch.erase_if_version(awaited_key, awaited->version);
+      } else {
+        TRY_LET(since, awaited_since(ctx, batch, awaited_key, now));
+      }
+      const double age = static_cast<double>(now - since) / kHourMs;
       TRY_LET(const auto open, incidents_.open_ones(ctx, repository_name));
       const std::string dedup = fmt::format("freshness|{}|{}@{}", repository_name, file.name, file.major);
       const Record* mine = nullptr;
@@ -65,29 +82,35 @@ Result<Json> Monitors::evaluate(const Context& ctx) {
             incident.json["branch"].as_string() == repository.default_branch)
           held = true;
       }
-      std::string state = age > *limit ? (held && !mine ? "held" : "breached") : "fresh";
+      const bool late = age > *limit;
+      const std::string state = late && held && !mine ? "held"
+                                : late                ? (last ? "breached" : "overdue")
+                                                      : (last ? "fresh" : "unpublished");
+      const std::string newest = last ? (*latest)["holds"]["last"].as_string() : "";
       Json one = Json::object({{"repository", repository_name},
                                {"product", name},
                                {"port", file.name},
                                {"major", file.major},
                                {"limit_hours", *limit},
                                {"age_hours", age},
-                               {"newest", (*latest)["holds"]["last"]},
+                               {"newest", last ? Json(newest) : Json()},
                                {"state", state}});
-      kv::Batch batch;
-      if (state == "breached" && !mine) {
+      if (!last) one.set("awaited_since", base::rfc3339(since));
+      if (late && state != "held" && !mine) {
         IncidentFacts facts;
         facts.kind = "freshness";
         facts.repository = repository_name;
         facts.branch = repository.default_branch;
-        facts.title = fmt::format("{}:{} is {:.0f} hours old, limit {:.0f}", name, file.name, age, *limit);
-        facts.checks =
-            Json::array({Json::object({{"check", "freshness"},
-                                       {"contract", file.path},
-                                       {"result", "failed"},
-                                       {"expected", fmt::format("age <= {:.0f} h", *limit)},
-                                       {"observed_text", fmt::format("{:.1f} h since the end of {}", age,
-                                                                     (*latest)["holds"]["last"].as_string())}})});
+        facts.title = last ? fmt::format("{}:{} is {:.0f} hours old, limit {:.0f}", name, file.name, age, *limit)
+                           : fmt::format("{}:{} has published nothing for {:.0f} hours, limit {:.0f}", name, file.name,
+                                         age, *limit);
+        facts.checks = Json::array({Json::object(
+            {{"check", "freshness"},
+             {"contract", file.path},
+             {"result", "failed"},
+             {"expected", fmt::format("age <= {:.0f} h", *limit)},
+             {"observed_text", last ? fmt::format("{:.1f} h since the end of {}", age, newest)
+                                    : fmt::format("nothing, {:.1f} h after {}", age, base::rfc3339(since))}})});
         facts.partitions = Json::array();
         facts.dedup = dedup;
         TRY_LET(const int64_t number, incidents_.open(ctx, batch, nullptr, facts));

@@ -182,6 +182,10 @@ Result<Json> Proposals::retry(const Context& ctx, const Actor& actor, std::strin
   const std::string state = proposal["state"].as_string();
   if (is_final(state)) return Error(Code::kConflict, "proposal", fmt::format("proposal {} is {} already", id, state));
   if (state == "opened" || state == "checking") return get(ctx, id);
+  // A run that is over may have lost its branch.
+  TRY_LET(const versioning::Repository repository,
+          world_.doors.engine.get_repository(ctx, proposal["repository"].as_string()));
+  TRY(world_.doors.engine.get_branch(ctx, repository, proposal["destination"].as_string()));
   proposal.set("state", "opened").set("round", proposal["round"].as_int() + 1);
   kv::Batch batch;
   put_if(batch, keys::proposal(id), proposal, record.version);

@@ -72,6 +72,9 @@ std::string channel(std::string_view name) { return fmt::format("mesh/channel/{}
 std::string subscription(std::string_view consumer, std::string_view input) {
   return fmt::format("mesh/subscription/{}/{}", consumer, input);
 }
+std::string rollback(std::string_view consumer, std::string_view input, std::string_view commit) {
+  return fmt::format("mesh/rollback/{}/{}/{}", consumer, input, commit);
+}
 std::string waivers(std::string_view repository) { return fmt::format("mesh/waiver/{}/", repository); }
 std::string runs(std::string_view repository, std::string_view pipeline) {
   return fmt::format("mesh/run/{}/{}/", repository, pipeline);
@@ -92,8 +95,14 @@ std::string exports(std::string_view repository) { return fmt::format("mesh/expo
 std::string export_state(std::string_view repository, std::string_view name) {
   return exports(repository) + std::string(name);
 }
-std::string monitor(std::string_view repository, std::string_view port) {
-  return fmt::format("mesh/monitor/{}/{}", repository, port);
+std::string monitor(std::string_view repository, std::string_view port, int64_t major) {
+  return fmt::format("mesh/monitor/{}/{}@{}", repository, port, major);
+}
+std::string beat(std::string_view attempt) { return std::string(kBeats).append(attempt); }
+std::string run_branches(std::string_view repository) { return fmt::format("mesh/run-branches/{}/", repository); }
+std::string run_branches(std::string_view repository, int64_t wall_ms, std::string_view pipeline, std::string_view key,
+                         int64_t generation) {
+  return fmt::format("{}{:016}/{}/{}/{}", run_branches(repository), wall_ms, pipeline, key, generation);
 }
 
 }  // namespace keys

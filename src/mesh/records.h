@@ -73,6 +73,8 @@ std::string incident(int64_t number);
 std::string delivery(int64_t incident, std::string_view channel);
 std::string channel(std::string_view name);
 std::string subscription(std::string_view consumer, std::string_view input);
+/// That a consumer's roll-back of a publication is finished.
+std::string rollback(std::string_view consumer, std::string_view input, std::string_view commit);
 std::string waivers(std::string_view repository);
 std::string runs(std::string_view repository, std::string_view pipeline);
 std::string run(std::string_view repository, std::string_view pipeline, std::string_view key);
@@ -83,7 +85,15 @@ std::string experiments(std::string_view repository);
 std::string experiment(std::string_view repository, std::string_view name);
 std::string exports(std::string_view repository);
 std::string export_state(std::string_view repository, std::string_view name);
-std::string monitor(std::string_view repository, std::string_view port);
+/// {"awaited_since_ms"}: a port that promises freshness and has no publication that stands.
+std::string monitor(std::string_view repository, std::string_view port, int64_t major);
+/// {"at_ms", …}: the last heartbeat of an attempt that is under way, to a part of the limit.
+inline constexpr std::string_view kBeats = "mesh/beat/";
+std::string beat(std::string_view attempt);
+/// {"branches"}: of one generation of a run that is over, in the order of time.
+std::string run_branches(std::string_view repository);
+std::string run_branches(std::string_view repository, int64_t wall_ms, std::string_view pipeline, std::string_view key,
+                         int64_t generation);
 }  // namespace keys
 
 }  // namespace tarn::mesh

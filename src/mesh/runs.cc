@@ -6,6 +6,7 @@
 
 #include "base/ids.h"
 #include "base/kill_point.h"
+#include "mesh/detail/run_names.h"
 
 namespace tarn::mesh {
 namespace {
@@ -14,13 +15,15 @@ constexpr int64_t kAttemptLifeMs = 6 * 3600 * 1000;
 
 bool has_prefix(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
 
-std::string generation_suffix(int64_t generation) { return generation > 1 ? fmt::format("--g{}", generation) : ""; }
+/// Whether it is the job's attempt that counts, and may say so.
+bool is_current(const Json& job, const std::string& attempt, const std::string& fence) {
+  return job["attempt_id"].as_string() == attempt && !job["lapsed"].as_bool() &&
+         base::equal_constant_time(job["fence"].as_string(), fence);
+}
 
-/// A run key as a piece of a branch name.
-std::string slug(const std::string& key) {
-  std::string out;
-  for (const char c : key) out.push_back(std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' ? c : '-');
-  return out;
+std::string gone(const Json& job) {
+  return job["lapsed"].as_bool() ? fmt::format("this attempt was given up: {}", job["reason"].as_string())
+                                 : std::string("this attempt is not the current one any more");
 }
 
 Json strings(const std::vector<std::string>& list) {
@@ -283,11 +286,15 @@ Result<Json> Runs::begin_once(const Context& ctx, const Actor& actor, const std:
   TRY_LET(Record record, world_.records.get(ctx, record_key, "run", key));
   Json& run = record.json;
   const std::string state = run["state"].as_string();
-  if (state != "ready" && state != "running")
-    return Error(Code::kConflict, "run", fmt::format("run {} is {}: it takes no new attempt", key, state));
   Json entry = run["jobs"][job_name];
   const std::string job_state = entry["state"].as_string();
-  if (job_state != "runnable" && job_state != "running")
+  // An attempt that fell silent is followed by the next one without more ado, unless another job has failed, too.
+  bool after_silence = state == "stopped" && job_state == "failed" && entry["lapsed"].as_bool();
+  for (const auto& [name, other] : run["jobs"].members())
+    after_silence = after_silence && (name == job_name || other["state"].as_string() != "failed");
+  if (state != "ready" && state != "running" && !after_silence)
+    return Error(Code::kConflict, "run", fmt::format("run {} is {}: it takes no new attempt", key, state));
+  if (job_state != "runnable" && job_state != "running" && !after_silence)
     return Error(Code::kConflict, "job", fmt::format("job '{}' of run {} is {}", job_name, key, job_state));
   TRY(ensure_branch(ctx, where, run));
   auto& engine = world_.doors.engine;
@@ -295,8 +302,7 @@ Result<Json> Runs::begin_once(const Context& ctx, const Actor& actor, const std:
 
   kv::Batch batch;
   const int64_t number = entry["attempt"].as_int() + 1;
-  const std::string branch = fmt::format("job--{}--{}--{}--a{}{}", pipeline, slug(key), job_name, number,
-                                         generation_suffix(run["generation"].as_int()));
+  const std::string branch = job_branch(pipeline, key, job_name, number, run["generation"].as_int());
   const std::string attempt_id = base::uuid7(world_.doors.clock, world_.doors.random);
   auth::AttemptScope scope;
   scope.repository = repository;
@@ -311,6 +317,10 @@ Result<Json> Runs::begin_once(const Context& ctx, const Actor& actor, const std:
   for (const std::string& r : job->reads) reads.push(with_run_key(r, key));
   TRY_LET(const auth::Credentials credentials, world_.doors.auth.add_temporary(batch, actor.user, scope));
   if (entry["access_key_id"].is_string()) world_.doors.auth.revoke(batch, entry["access_key_id"].as_string());
+  if (entry["attempt_id"].is_string()) batch.erase(keys::beat(entry["attempt_id"].as_string()));
+  entry.erase("lapsed");
+  entry.erase("reason");
+  run.set("state", "running");
   entry.set("state", "running").set("attempt", number).set("attempt_id", attempt_id).set("branch", branch);
   entry.set("access_key_id", credentials.access_key_id).set("fence", scope.fence).set("base", dag.head.hex());
   entry.set("began_at", base::rfc3339(world_.doors.clock.wall_ms()));
@@ -359,11 +369,12 @@ Result<Json> Runs::complete_once(const Context& ctx, const std::string& attempt_
     const NamedLocks::Held line(world_.branch_locks, record_key);
     TRY_LET(Record record, world_.records.get(ctx, record_key, "run", key));
     Json entry = record.json["jobs"][job_name];
-    if (entry["attempt_id"].as_string() != attempt_id || !base::equal_constant_time(entry["fence"].as_string(), fence))
+    if (!is_current(entry, attempt_id, fence))
       return Error(
           Code::kConflict, "fence",
           fmt::format("attempt {} of job '{}' is not the current one any more", a["number"].as_int(), job_name));
-    if (entry["state"].as_string() != "running" && entry["proposal"].is_null())
+    TRY_LET(const auto proposed, proposals_.find_by_key(ctx, repository, attempt_key(attempt_id)));
+    if (entry["state"].as_string() != "running" && !proposed)
       return Error(Code::kConflict, "job", fmt::format("job '{}' is {}", job_name, entry["state"].as_string()));
     // Sealed: the attempt's key dies before its last write is counted.
     kv::Batch seal;
@@ -383,7 +394,7 @@ Result<Json> Runs::complete_once(const Context& ctx, const std::string& attempt_
     spec.destination = record.json["branch"].as_string();
     spec.title = fmt::format("Job {} of {} {}", job_name, pipeline, key);
     spec.kind = "job";
-    spec.key = "attempt/" + attempt_id;
+    spec.key = attempt_key(attempt_id);
     spec.proposer.actor = {a["user"].as_string(), false};
     for (const std::string& w : job->writes) spec.proposer.write_scopes.push_back(with_run_key(w, key));
     spec.context = Json::object(
@@ -401,8 +412,16 @@ Result<Json> Runs::heartbeat(const Context& ctx, const std::string& attempt_id, 
   const Json& a = attempt.json;
   TRY_LET(const Json run, get(ctx, a["repository"].as_string(), a["pipeline"].as_string(), a["run"].as_string()));
   const Json& entry = run["jobs"][a["job"].as_string()];
-  if (entry["attempt_id"].as_string() != attempt_id || !base::equal_constant_time(entry["fence"].as_string(), fence))
-    return Error(Code::kConflict, "fence", "this attempt is not the current one any more");
+  if (!is_current(entry, attempt_id, fence)) return Error(Code::kConflict, "fence", gone(entry));
+  if (entry["state"].as_string() == "running") {
+    const base::WallMs now = world_.doors.clock.wall_ms();
+    TRY_LET(const auto known, world_.records.find(ctx, keys::beat(attempt_id)));
+    if (!known || now - known->json["at_ms"].as_int() >= beat_step_ms(world_.doors.options)) {
+      kv::Batch batch;
+      put(batch, keys::beat(attempt_id), Json(a).set("at_ms", now));
+      TRY(world_.doors.kv.apply(ctx, batch));
+    }
+  }
   return Json::object({{"state", entry["state"]}});
 }
 
@@ -416,8 +435,7 @@ Result<Json> Runs::fail(const Context& ctx, const std::string& attempt_id, const
   TRY_LET(Record record, world_.records.get(ctx, record_key, "run", a["run"].as_string()));
   const std::string job_name = a["job"].as_string();
   Json entry = record.json["jobs"][job_name];
-  if (entry["attempt_id"].as_string() != attempt_id || !base::equal_constant_time(entry["fence"].as_string(), fence))
-    return Error(Code::kConflict, "fence", "this attempt is not the current one any more");
+  if (!is_current(entry, attempt_id, fence)) return Error(Code::kConflict, "fence", gone(entry));
   kv::Batch batch;
   world_.doors.auth.revoke(batch, entry["access_key_id"].as_string());
   entry.set("state", "failed").set("reason", reason);
@@ -493,6 +511,7 @@ Result<tasks::Step> Runs::release(const Context& ctx, const tasks::Task& task) {
       .set("stale_reason", decided.error().message());
   tasks::Step step;
   put_if(step.also, record_key, next, again.version);
+  retire_branches(step.also, again.json);
   world_.add_event(step.also, "mesh.run.stale", repository,
                    Json::object({{"pipeline", pipeline}, {"run", key}, {"reason", decided.error().message()}}));
   return step;
@@ -516,6 +535,7 @@ Result<std::vector<std::string>> Runs::reopen(const Context& ctx, const std::str
       run.set("reopened", true);
       kv::Batch batch;
       put_if(batch, keys::run(repository, pipeline.name, key), run, known->version);
+      if (known->json["state"].as_string() != "landed") retire_branches(batch, known->json);
       TRY(world_.doors.kv.apply(ctx, batch));
       reopened.push_back(key);
     }
@@ -551,6 +571,7 @@ Result<void> Runs::on_landing(const Context& ctx, kv::Batch& batch, const Json& 
       published.push(Json::object({{"port", p["port"]}, {"major", p["major"]}, {"number", p["number"]}}));
     run.set("publications", published);
     if (publications.size() > 0) run.set("publication", publications.front()["number"]);
+    retire_branches(batch, run);
     world_.add_event(batch, "mesh.run.finished", repository, Json::object({{"pipeline", pipeline}, {"run", key}}));
   } else {
     const std::string job_name = about["job"].as_string();

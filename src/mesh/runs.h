@@ -16,7 +16,11 @@ namespace tarn::mesh {
 class Runs final : public Participant {
  public:
   Runs(World& world, DefinitionReader& definitions, Proposals& proposals, Incidents& incidents)
-      : world_(world), definitions_(definitions), proposals_(proposals), incidents_(incidents) {}
+      : world_(world),
+        definitions_(definitions),
+        proposals_(proposals),
+        incidents_(incidents),
+        began_ms_(world.doors.clock.wall_ms()) {}
 
   /// Looks at the partitions that a landing on the trunk changed: makes runs ready, or says what they wait for.
   Result<void> trigger(const Context& ctx, const std::string& repository, const std::vector<tree::Change>& changes);
@@ -36,10 +40,16 @@ class Runs final : public Participant {
   /// Seals the attempt, commits, proposes into the DAG branch and decides. Errors: kConflict (an old fence).
   Result<Json> complete(const Context& ctx, const std::string& attempt, const std::string& fence);
   /// Whether the attempt is still the current one. @return {"state"} of its job. Errors: kNotFound, kConflict (an old
-  /// fence: stop). Writes nothing; a heartbeat that stays away fails no attempt yet.
+  /// fence, or given up for its silence: stop). Cost: one read more than its record; a write now and then.
   Result<Json> heartbeat(const Context& ctx, const std::string& attempt, const std::string& fence);
   Result<Json> fail(const Context& ctx, const std::string& attempt, const std::string& fence,
                     const std::string& reason);
+  /// Fails the attempts that have sent a heartbeat and then none for longer than the limit: the key dies, the fence is
+  /// worth nothing any more, and the job may be begun again at once. Nobody is silent before the limit has passed since
+  /// this object was made: while the server was down no heartbeat could arrive. @return how many.
+  Result<int64_t> fail_silent(const Context& ctx);
+  /// Deletes the branches of runs that are over, but those of the newest `landed_runs_kept`.
+  Result<void> tidy(const Context& ctx, const std::string& repository);
   /// Failed jobs become runnable again.
   Result<Json> resume(const Context& ctx, const Actor& actor, const std::string& repository,
                       const std::string& pipeline, const std::string& key);
@@ -68,12 +78,16 @@ class Runs final : public Participant {
   Result<Json> waiting_for(const Context& ctx, const Place& place, const std::string& key);
   /// The digests of everything the run reads that no job of it writes.
   Result<Json> read_set(const Context& ctx, const Place& place, const versioning::Commit& at, const std::string& key);
+  Result<bool> fail_if_silent(const Context& ctx, const std::string& attempt, const Record& beat);
+  /// Notes in the batch that this generation's branches serve nobody any more.
+  void retire_branches(kv::Batch& batch, const Json& run) const;
   Result<void> ensure_branch(const Context& ctx, const Place& place, Json& run);
 
   World& world_;
   DefinitionReader& definitions_;
   Proposals& proposals_;
   Incidents& incidents_;
+  const base::WallMs began_ms_;
 };
 
 }  // namespace tarn::mesh

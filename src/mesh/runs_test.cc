@@ -199,6 +199,139 @@ TEST_F(Run, ComesAgainWhenALandedDaysInputIsReplaced) {
   EXPECT_EQ(run()["generation"].as_int(), 2) << "another day is no reason";
 }
 
+constexpr int64_t kMinuteMs = 60'000;
+
+class Silence : public Run {
+ protected:
+  Result<Json> beat(const Json& attempt) {
+    return house_.mesh->runs.heartbeat(house_.ctx, attempt["attempt_id"].as_string(), attempt["fence"].as_string());
+  }
+  int64_t look() { return must(house_.mesh->runs.fail_silent(house_.ctx)); }
+  void pass(int64_t minutes) { house_.fake.advance(minutes * kMinuteMs); }
+};
+
+TEST_F(Silence, OfAnAttemptThatWasHeardOnceFailsItAfterTheLimit) {
+  const Json attempt = house_.begin(kDay, "first");
+  must(beat(attempt));
+  pass(9);
+  EXPECT_EQ(look(), 0);
+  pass(2);
+  EXPECT_EQ(look(), 1);
+  EXPECT_EQ(look(), 0);
+  EXPECT_EQ(house_.run_state(kDay), "stopped");
+  EXPECT_EQ(job_state("first"), "failed");
+  EXPECT_NE(run()["jobs"]["first"]["reason"].as_string().find("no heartbeat since 2013-10-25T06:00:00Z (limit 600 s)"),
+            std::string::npos)
+      << run().dump();
+  EXPECT_EQ(house_.events("mesh.job.failed"), 1);
+}
+
+TEST_F(Silence, MakesTheOldTokenWorthlessAndTheJobFree) {
+  const Json old = house_.begin(kDay, "first");
+  must(beat(old));
+  pass(11);
+  ASSERT_EQ(look(), 1);
+  EXPECT_FALSE(house_.auth->find_secret(house_.ctx, old["access_key_id"].as_string()));
+  EXPECT_EQ(beat(old).error().code(), Code::kConflict);
+  EXPECT_EQ(house_.complete(old).error().code(), Code::kConflict);
+  EXPECT_EQ(house_.mesh->runs.fail(house_.ctx, old["attempt_id"].as_string(), old["fence"].as_string(), "late")
+                .error()
+                .code(),
+            Code::kConflict);
+  EXPECT_EQ(house_.work(kDay, "first")["state"].as_string(), "landed");
+  EXPECT_EQ(run()["jobs"]["first"]["attempt"].as_int(), 2);
+  EXPECT_EQ(house_.run_state(kDay), "running");
+  for (const char* job : {"left", "right", "last"}) house_.work(kDay, job);
+  house_.settle();
+  EXPECT_EQ(house_.run_state(kDay), "landed");
+}
+
+TEST_F(Silence, IsNoneWhileHeartbeatsComeOrWhenNoneEverCame) {
+  const Json never = house_.begin(kDay, "first");
+  pass(60);
+  EXPECT_EQ(look(), 0);
+  must(house_.complete(never));
+  const Json left = house_.begin(kDay, "left");
+  for (int i = 0; i < 10; ++i) {
+    must(beat(left));
+    pass(5);
+    EXPECT_EQ(look(), 0);
+  }
+  EXPECT_EQ(must(house_.complete(left))["state"].as_string(), "landed");
+  pass(60);
+  EXPECT_EQ(look(), 0) << "what has landed is not under way";
+  EXPECT_EQ(house_.run_state(kDay), "running");
+}
+
+TEST_F(Silence, OfOneThatWasReplacedConcernsNobody) {
+  must(beat(house_.begin(kDay, "first")));
+  const Json now = house_.begin(kDay, "first");
+  pass(11);
+  EXPECT_EQ(look(), 0);
+  EXPECT_EQ(must(house_.complete(now))["state"].as_string(), "landed");
+}
+
+TEST_F(Silence, AfterAStartEveryoneHasTheWholeLimitOnceMore) {
+  must(beat(house_.begin(kDay, "first")));
+  pass(60);
+  Mesh& mesh = *house_.mesh;
+  Runs anew(mesh.world, mesh.definitions, mesh.proposals, mesh.incidents);
+  EXPECT_EQ(must(anew.fail_silent(house_.ctx)), 0);
+  pass(11);
+  EXPECT_EQ(must(anew.fail_silent(house_.ctx)), 1);
+}
+
+class Branches : public ::testing::Test {
+ protected:
+  Branches() : house_("", nullptr, {.landed_runs_kept = 2}) {
+    house_.found();
+    house_.start();
+  }
+  void day(const std::string& day) {
+    house_.publish(day);
+    house_.settle();
+    house_.work_all(day);
+    EXPECT_EQ(house_.run_state(day), "landed");
+  }
+  size_t of(const std::string& day) {
+    size_t count = 0;
+    const auto all =
+        must(house_.engine->list_branches(house_.ctx, house_.repository("analytics"), {.amount = 1000}, true));
+    for (const auto& branch : all.items) count += branch.name.find("--" + day) != std::string::npos;
+    return count;
+  }
+  testing::House house_;
+};
+
+TEST_F(Branches, OfTheNewestLandedRunsStayAndOlderOnesGo) {
+  for (const char* d : {"2013-10-21", "2013-10-22"}) day(d);
+  EXPECT_EQ(of("2013-10-21"), 5u) << "the run's and its four jobs'";
+  day("2013-10-23");
+  house_.settle();
+  EXPECT_EQ(of("2013-10-21"), 0u);
+  EXPECT_EQ(of("2013-10-22"), 5u);
+  EXPECT_EQ(of("2013-10-23"), 5u);
+  // Nothing of the run is lost with them.
+  EXPECT_EQ(house_.run_state("2013-10-21"), "landed");
+  const Json first = must(house_.mesh->publications.get(house_.ctx, "analytics", "delays", 1, 1));
+  EXPECT_EQ(house_.content("analytics", first["commit"].as_string(), "out/").size(), 1u);
+  house_.publish("2013-10-21", "corrected");
+  house_.settle();
+  house_.work_all("2013-10-21", "anew");
+  EXPECT_EQ(house_.run_state("2013-10-21"), "landed");
+}
+
+TEST_F(Branches, OfRunsUnderWayStayHoweverManyLand) {
+  house_.publish("2013-10-20");
+  house_.settle();
+  house_.work("2013-10-20", "first");
+  for (const char* d : {"2013-10-21", "2013-10-22", "2013-10-23", "2013-10-24"}) day(d);
+  EXPECT_EQ(of("2013-10-20"), 2u);
+  for (const char* job : {"left", "right", "last"}) house_.work("2013-10-20", job);
+  house_.settle();
+  EXPECT_EQ(house_.run_state("2013-10-20"), "landed");
+}
+
 TEST_F(Run, AHeartbeatKnowsTheCurrentAttemptFromAnOldOne) {
   const auto beat = [&](const Json& attempt, const std::string& fence) {
     return house_.mesh->runs.heartbeat(house_.ctx, attempt["attempt_id"].as_string(), fence);

@@ -86,6 +86,53 @@ TEST_F(Withdrawal, TwiceIsOnce) {
   EXPECT_EQ(house_.events("mesh.publication.withdrawn"), 2) << "weather v2 and delays v2";
 }
 
+// A repetition after the repair used to find the repaired run and to withdraw what it had published.
+TEST_F(Withdrawal, RepeatedAfterTheRepairLeavesTheRepairAlone) {
+  two_days();
+  withdraw();
+  house_.publish(kSecond, "right");
+  house_.settle();
+  house_.work_all(kSecond, " again");
+  const std::string head = house_.head("analytics");
+  const Json subscription = house_.subscription();
+  withdraw();
+  EXPECT_EQ(house_.head("analytics"), head);
+  EXPECT_EQ(house_.subscription().dump(), subscription.dump());
+  EXPECT_EQ(house_.run_state(kSecond), "landed");
+  EXPECT_TRUE(delays(3)["withdrawn"].is_null());
+}
+
+TEST_F(Withdrawal, OfSeveralGoesBackOneByOneAndTheirDaysComeAgain) {
+  two_days();
+  house_.publish("2013-10-25", "wrong, too");
+  house_.settle();
+  house_.work_all("2013-10-25");
+  must(house_.mesh->withdrawals.withdraw(house_.ctx, house_.ann, "weather", "hourly", 1, 3,
+                                         Json::object({{"reason", "frozen sensors"}})));
+  house_.settle();
+  EXPECT_EQ(house_.subscription()["pin"]["number"].as_int(), 2);
+  withdraw();
+  EXPECT_EQ(house_.content("analytics"), before_);
+  EXPECT_EQ(house_.subscription()["pin"]["number"].as_int(), 1);
+  house_.propose("weather",
+                 {{"weather/date=2013-10-24/a.txt", "right"}, {"weather/date=2013-10-25/a.txt", "right, too"}},
+                 house_.ann);
+  house_.settle();
+  EXPECT_EQ(house_.read("analytics", "inputs/weather/date=2013-10-24/a.txt"), "right");
+  EXPECT_EQ(house_.read("analytics", "inputs/weather/date=2013-10-25/a.txt"), "right, too");
+  EXPECT_EQ(house_.content("analytics", "main", "inputs/").size(), 3u);
+}
+
+// What comes next is the difference to what stands, not to what was taken back.
+TEST_F(Withdrawal, TheNextDayComesWithoutTheDayThatWentBack) {
+  two_days();
+  withdraw();
+  house_.publish("2013-10-25");
+  house_.settle();
+  EXPECT_EQ(house_.read("analytics", "inputs/weather/date=2013-10-25/a.txt"), "20 C");
+  EXPECT_EQ(house_.subscription()["pin"]["number"].as_int(), 3);
+}
+
 TEST_F(Withdrawal, MovesNoConsumerWhosePolicyIsToFreeze) {
   two_days("onFail: queue");
   const Json answer = withdraw();

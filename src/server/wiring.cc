@@ -117,19 +117,20 @@ class Wired final : public House {
     // The mesh; without the check library it lives, and no gate passes.
     const auto started = start_checks();
     if (!started) base::log(base::Level::kWarning, "contracts cannot be tested", {{"why", started.error().message()}});
-    mesh_ = std::make_unique<mesh::Mesh>(mesh::Doors{*kv_,
-                                                     *catalog_,
-                                                     *engine_,
-                                                     *tasks_,
-                                                     *auth_,
-                                                     checks_.get(),
-                                                     client_,
-                                                     disk_,
-                                                     clock_,
-                                                     random_,
-                                                     folder_.path + "/exports",
-                                                     {},
-                                                     started ? std::string() : started.error().message()});
+    mesh_ = std::make_unique<mesh::Mesh>(
+        mesh::Doors{*kv_,
+                    *catalog_,
+                    *engine_,
+                    *tasks_,
+                    *auth_,
+                    checks_.get(),
+                    client_,
+                    disk_,
+                    clock_,
+                    random_,
+                    folder_.path + "/exports",
+                    {config_.number("mesh.heartbeat_limit_ms"), config_.number("mesh.landed_runs_kept")},
+                    started ? std::string() : started.error().message()});
     engine_->set_policy(&mesh_->policy);
     doors_->mesh = mesh_.get();
     rest::add_routes(router_, *doors_);

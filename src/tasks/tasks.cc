@@ -22,6 +22,9 @@ constexpr int64_t kPauseMostMs = 60'000;
 /// The clock may jump or be a test's own, so sleeps are short; and a caller may die between apply and wake().
 constexpr int64_t kSleepMostMs = 200;
 constexpr int64_t kRescanMs = 10'000;
+constexpr int64_t kPruneMs = 3600 * 1000;
+constexpr int64_t kKeptAtLeastMs = 3600 * 1000;  ///< somebody may be waiting for the end of a task
+constexpr size_t kPruneBatch = 256;
 
 int64_t pause_ms(int attempts) {
   const int doublings = std::clamp(attempts - 1, 0, 6);
@@ -39,10 +42,11 @@ struct Tasks::Impl {
     int store_failures = 0;
   };
 
-  Impl(kv::Store& s, base::Clock& c, base::Random& r, size_t t)
-      : store(s), clock(c), random(r), threads(std::max<size_t>(1, t)) {}
+  Impl(kv::Store& s, base::Clock& c, base::Random& r, size_t t, Kept k)
+      : store(s), clock(c), random(r), threads(std::max<size_t>(1, t)), kept(k) {}
 
   Result<void> rescan();
+  Result<size_t> prune(const Context& ctx);
   void run();
   std::vector<std::string> take_due(int64_t& sleep_ms);
   void step(const std::string& id);
@@ -56,6 +60,7 @@ struct Tasks::Impl {
   base::Clock& clock;
   base::Random& random;
   const size_t threads;
+  const Kept kept;
   std::map<std::string, Runner, std::less<>> runners;  ///< constant after start()
 
   base::Mutex mutex;  ///< guards all below but the threads
@@ -114,6 +119,39 @@ Result<void> Tasks::Impl::rescan() {
   }
 }
 
+Result<size_t> Tasks::Impl::prune(const Context& ctx) {
+  struct Over {
+    base::WallMs at = 0;
+    std::string key;
+    kv::Sequence version = 0;
+  };
+  std::vector<Over> over;
+  {
+    const auto rows = store.scan(ctx, kRecordPrefix);
+    while (true) {
+      TRY_LET(const auto row, rows->next());
+      if (!row) break;
+      TRY_LET(const Task task, decode(row->row.value));
+      if (is_over(task.state)) over.push_back({task.updated_ms, row->key, row->row.version});
+    }
+  }
+  std::sort(over.begin(), over.end(), [](const Over& a, const Over& b) { return a.at > b.at; });
+  const base::WallMs now = clock.wall_ms();
+  size_t forgotten = 0;
+  kv::Batch batch;
+  for (size_t i = 0; i < over.size(); ++i) {
+    const int64_t age = now - over[i].at;
+    if (age <= kKeptAtLeastMs || (i < kept.count && age <= kept.age_ms)) continue;
+    batch.erase_if_version(over[i].key, over[i].version);
+    ++forgotten;
+    if (batch.steps().size() < kPruneBatch) continue;
+    TRY(store.apply(ctx, batch));
+    batch = {};
+  }
+  if (!batch.empty()) TRY(store.apply(ctx, batch));
+  return forgotten;
+}
+
 /// Moves due tasks from the queue to running. Holds the lock itself.
 std::vector<std::string> Tasks::Impl::take_due(int64_t& sleep_ms) {
   std::vector<std::string> due;
@@ -150,8 +188,16 @@ std::vector<std::string> Tasks::Impl::take_due(int64_t& sleep_ms) {
 }
 
 void Tasks::Impl::run() {
-  base::SteadyMs scanned = clock.steady_ms();
+  base::SteadyMs scanned = clock.steady_ms(), pruned = scanned - kPruneMs;
   while (true) {
+    if (clock.steady_ms() - pruned >= kPruneMs) {
+      pruned = clock.steady_ms();
+      pool->submit([this] {
+        if (const auto done = prune({}); !done)
+          base::log(base::Level::kWarning, "finished tasks could not be forgotten, trying again in an hour",
+                    {{"error", done.error().text()}});
+      });
+    }
     bool scan = clock.steady_ms() - scanned >= kRescanMs;
     {
       base::Lock lock(mutex);
@@ -261,8 +307,8 @@ Result<void> Tasks::Impl::save(const Task& before, kv::Sequence version, const T
   }
 }
 
-Tasks::Tasks(kv::Store& store, base::Clock& clock, base::Random& random, size_t threads)
-    : impl_(std::make_unique<Impl>(store, clock, random, threads)) {}
+Tasks::Tasks(kv::Store& store, base::Clock& clock, base::Random& random, size_t threads, Kept kept)
+    : impl_(std::make_unique<Impl>(store, clock, random, threads, kept)) {}
 
 Tasks::~Tasks() { stop(); }
 
@@ -340,6 +386,8 @@ Result<std::vector<Task>> Tasks::list(const Context& ctx, std::string_view kind)
     out.push_back(std::move(task));
   }
 }
+
+Result<size_t> Tasks::prune(const Context& ctx) { return impl_->prune(ctx); }
 
 Result<void> Tasks::cancel(const Context& ctx, std::string_view id) {
   while (true) {

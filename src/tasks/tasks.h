@@ -42,6 +42,13 @@ struct Step {
   kv::Batch also;     ///< written in the same batch as the task's new state
 };
 
+/// What is over is kept for a while, so that whoever asks hears how it ended; then it is forgotten: after `age_ms`, or
+/// when more than `count` are over (but none within the first hour).
+struct Kept {
+  int64_t age_ms = int64_t{7} * 24 * 3600 * 1000;
+  size_t count = 10'000;
+};
+
 /// Runs kinds of tasks. No kind takes the last free thread, so that slow work never keeps short work waiting for ever
 /// (given two threads or more). A step must be idempotent: after a crash the last one is repeated from its stored
 /// cursor. An Error from a runner is retried with a growing pause (1 s … 60 s); only Next::kFailed ends a task as
@@ -52,7 +59,7 @@ class Tasks {
   /// A `Step::also` whose precondition fails writes nothing and the step is repeated.
   using Runner = std::function<Result<Step>(const Context&, const Task&)>;
 
-  Tasks(kv::Store& store, base::Clock& clock, base::Random& random, size_t threads);
+  Tasks(kv::Store& store, base::Clock& clock, base::Random& random, size_t threads, Kept kept = {});
   ~Tasks();
 
   void register_kind(std::string kind, Runner runner);  ///< before start()
@@ -69,6 +76,9 @@ class Tasks {
   Result<Task> get(const Context& ctx, std::string_view id);
   /// All tasks of a kind, finished ones too, by id. Cost: linear in all tasks.
   Result<std::vector<Task>> list(const Context& ctx, std::string_view kind);
+  /// Forgets what has been over for long enough; by itself at the start and every hour. A key of the caller's own that
+  /// is forgotten is free again. @return how many. Cost: linear in all tasks.
+  Result<size_t> prune(const Context& ctx);
   /// Asks the runner to stop at its next step. Errors: kNotFound, kConflict (already over).
   Result<void> cancel(const Context& ctx, std::string_view id);
   /// Waits until the task is over or the context's deadline; for tests and synchronous callers.

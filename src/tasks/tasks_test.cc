@@ -65,6 +65,55 @@ TEST_F(TasksTest, ASubmittedTaskRunsOnceAndIsDone) {
   EXPECT_EQ(tasks_->list(ctx_, "other")->size(), 0u);
 }
 
+TEST_F(TasksTest, WhatIsOverForLongIsForgottenAndWhatIsOpenIsNot) {
+  std::atomic<int> runs{0};
+  open().register_kind("k", counting(runs));
+  tasks_->register_kind("long", [](const Context&, const Task&) -> Result<Step> {
+    return Step{.next = Step::Next::kAgain, .after_ms = int64_t{30} * 24 * 3600 * 1000};
+  });
+  ASSERT_TRUE(tasks_->start(ctx_));
+  const std::string old = tasks_->submit(ctx_, "k", {})->id, open_one = tasks_->submit(ctx_, "long", {})->id;
+  ASSERT_TRUE(tasks_->wait(ctx_, old, 5000));
+  EXPECT_EQ(*tasks_->prune(ctx_), 0u);
+  clock_.advance(int64_t{8} * 24 * 3600 * 1000);
+  const std::string young = tasks_->submit(ctx_, "k", {})->id;
+  ASSERT_TRUE(tasks_->wait(ctx_, young, 5000));
+  ASSERT_TRUE(tasks_->prune(ctx_));
+  EXPECT_EQ(tasks_->get(ctx_, old).error().code(), Code::kNotFound);
+  EXPECT_TRUE(tasks_->get(ctx_, young));
+  EXPECT_TRUE(tasks_->get(ctx_, open_one));
+}
+
+TEST_F(TasksTest, OnlySoManyAreKeptAfterTheFirstHour) {
+  std::atomic<int> runs{0};
+  tasks_ = std::make_unique<Tasks>(store_, clock_, random_, 2, Kept{.count = 3});
+  tasks_->register_kind("k", counting(runs));
+  ASSERT_TRUE(tasks_->start(ctx_));
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(tasks_->wait(ctx_, tasks_->submit(ctx_, "k", Json::object({{"n", i}}))->id, 5000));
+    clock_.advance(1000);
+  }
+  EXPECT_EQ(*tasks_->prune(ctx_), 0u);
+  clock_.advance(2 * 3600 * 1000);
+  ASSERT_TRUE(tasks_->prune(ctx_));
+  const auto left = *tasks_->list(ctx_, "k");
+  ASSERT_EQ(left.size(), 3u);
+  for (const Task& task : left) EXPECT_GE(task.input["n"].as_int(), 2);
+}
+
+// Goal: it happens without being asked. Method: the clock passes the window, nobody calls.
+TEST_F(TasksTest, ForgettingHappensByItself) {
+  std::atomic<int> runs{0};
+  open().register_kind("k", counting(runs));
+  ASSERT_TRUE(tasks_->start(ctx_));
+  const std::string id = tasks_->submit(ctx_, "k", {})->id;
+  ASSERT_TRUE(tasks_->wait(ctx_, id, 5000));
+  clock_.advance(int64_t{8} * 24 * 3600 * 1000);
+  tasks_->wake();
+  for (int i = 0; i < 500 && tasks_->get(ctx_, id); ++i) base::system_clock().sleep_ms(10);
+  EXPECT_FALSE(tasks_->get(ctx_, id));
+}
+
 TEST_F(TasksTest, ATaskExistsIfAndOnlyIfItsBatchLands) {
   std::atomic<int> runs{0};
   open().register_kind("k", counting(runs));

@@ -85,7 +85,7 @@ inline constexpr const char* kPipeline =
     "  first: {reads: ['inputs/weather/date={run_key}/'], writes: ['stage/first/date={run_key}/']}\n"
     "  left: {after: [first], reads: ['stage/first/date={run_key}/'], writes: ['stage/left/date={run_key}/']}\n"
     "  right: {after: [first], reads: ['stage/first/date={run_key}/'], writes: ['stage/right/date={run_key}/']}\n"
-    "  last: {after: [left, right], reads: ['stage/'], writes: ['out/delays/date={run_key}/']}\n";
+    "  last: {after: [left, right], reads: ['stage/left/date={run_key}/'], writes: ['out/delays/date={run_key}/']}\n";
 
 class House {
  public:
