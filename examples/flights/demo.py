@@ -163,6 +163,7 @@ def tell(story, given, say):
     story.found_monitors = story.monitors()
     story.use_environment()
     story.fold()
+    story.check()
     story.time_travel()
 
 

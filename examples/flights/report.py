@@ -149,7 +149,7 @@ def page(summary):
     out += ["<h2>Engine time a step</h2><p>Median (dark) and 95th percentile (light); checks are shown apart, since they are the data's own time.</p>",
             charts.spans(steps, "Engine time a step")]
     out += ["<h2>Proof</h2>", table(("product", "scope digest of main"), list(summary["digests"].items()))]
-    extra = [(k, summary.get(k)) for k in ("withdrawal", "environment", "restart", "readonly_probe", "onboarding", "time_travel", "folding")]
+    extra = [(k, summary.get(k)) for k in ("withdrawal", "environment", "restart", "readonly_probe", "onboarding", "time_travel", "folding", "fsck")]
     for name, value in extra:
         if value:
             pairs = [(k, v) for k, v in flat(value).items() if v not in ("", [], None)]

@@ -49,7 +49,7 @@ class Story:
         self.waiting = {}           # day: entry of a natural refusal whose cure is still to come
         self.landed, self.late = [], set()
         self.delivered = set()      # (table, day) that were sent before their morning
-        self.history, self.extra, self.uploaded = {}, {}, {}
+        self.history, self.extra = {}, {}
         self.weather_major = 1
         self.proposals = []
 
@@ -159,7 +159,6 @@ class Story:
         user.fresh_branch(repository, branch)
         for path, file in files.items():
             user.upload(repository, branch, path, file)
-            self.uploaded[str(file)] = pathlib.Path(file).stat().st_size
         for path, text in (texts or {}).items():
             user.upload_text(repository, branch, path, text)
         for path in delete:

@@ -1,5 +1,6 @@
 """The harder half of the story: planted faults, a withdrawal, a crash, an environment to try things, and the way back in time."""
 import hashlib
+import json
 import time
 
 import faults
@@ -204,6 +205,18 @@ class Trials(Story):
         packs = [sum(r[k] for r in reports) for k in ("packs_before", "packs_after")]
         self.extra["folding"] = {"packs_before": packs[0], "packs_after": packs[1], "metadata_before": before, "metadata_after": after}
         self.say("", f"{packs[0]} packs folded into {packs[1]}: metadata {before / 1e6:.1f} MB -> {after / 1e6:.1f} MB")
+
+    def check(self):
+        """The stopped server's folder: every pack, commit, tree and object is read and compared with its hash."""
+        if not self.server:
+            self.say("", "fsck is left out: it reads the folder of a stopped server")
+            return
+        found = json.loads(self.server.offline("fsck", "--deep", "--json"))
+        self.extra["fsck"] = {"clean": found["clean"], "lies": len(found["lies"]), "commits": sum(r["commits"] for r in found["repositories"]),
+                              "nodes": sum(r["nodes"] for r in found["repositories"]), "object_bytes_read": found["object_bytes_read"],
+                              "distinct_objects": found["distinct_objects"], "distinct_object_bytes": found["distinct_object_bytes"]}
+        self.say("+" if found["clean"] else "x", f"fsck of the stopped server: {self.extra['fsck']['commits']} commits, "
+                 f"{found['object_bytes_read'] / 1e6:.1f} MB of objects read, clean: {found['clean']}")
 
     def time_travel(self):
         """A commit of main answers which publications it was made from, and reads byte by byte as then."""

@@ -92,6 +92,11 @@ Result<void> ObjectCheck::check(const Context& ctx, const versioning::Repository
     TRY_LET(const uint64_t size, size_of(ctx, repository, entry.address));
     TRY(expect(size, entry.size));
   }
+  if (entry.address.kind != tree::AddressKind::kForeign &&
+      counted_.insert(base::xxh3_128(fmt::format("{} {}", entry.etag.text(), entry.size))).second) {
+    ++distinct_.objects;
+    distinct_.bytes += entry.size;
+  }
   return depth_ == Depth::kContent ? check_content(ctx, repository, entry) : Result<void>();
 }
 

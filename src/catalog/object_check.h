@@ -11,7 +11,7 @@
 
 namespace tarn::catalog {
 
-/// Threads: one at a time. Memory: about 80 bytes an object that was read.
+/// Threads: one at a time. Memory: about 80 bytes a distinct object, twice that when they are read.
 class ObjectCheck {
  public:
   enum class Depth {
@@ -28,6 +28,11 @@ class ObjectCheck {
   Result<void> check(const Context& ctx, const versioning::Repository& repository, const tree::Entry& entry);
 
   uint64_t bytes_read() const { return bytes_read_; }
+  /// Objects stored here (not linked) that were found, each content once.
+  struct Distinct {
+    uint64_t objects = 0, bytes = 0;
+  };
+  const Distinct& distinct() const { return distinct_; }
 
  private:
   Result<uint64_t> size_of(const Context& ctx, const versioning::Repository& repository, const tree::Address& address);
@@ -39,7 +44,9 @@ class ObjectCheck {
   block::ForeignFiles files_;
   const Depth depth_;
   uint64_t bytes_read_ = 0;
-  std::unordered_set<std::string> read_;  ///< digests of address and ETag
+  Distinct distinct_;
+  std::unordered_set<std::string> counted_;  ///< digests of ETag and size
+  std::unordered_set<std::string> read_;     ///< digests of address and ETag
 };
 
 }  // namespace tarn::catalog

@@ -295,7 +295,7 @@ Result<int> recover_in(const Typed& typed, const Config& config, cli::Output& ou
   return report.whole() ? kDone : kExitFound;
 }
 
-Json to_json(const versioning::FsckReport& report, bool deep, uint64_t bytes_read) {
+Json to_json(const versioning::FsckReport& report, bool deep, const catalog::ObjectCheck* objects) {
   Json repositories = Json::array(), lies = Json::array();
   for (const auto& r : report.repositories)
     repositories.push(Json::object({{"name", r.name},
@@ -314,13 +314,15 @@ Json to_json(const versioning::FsckReport& report, bool deep, uint64_t bytes_rea
   return Json::object({{"clean", report.lies.empty()},
                        {"deep", deep},
                        {"rows", report.rows},
-                       {"object_bytes_read", bytes_read},
+                       {"object_bytes_read", objects ? objects->bytes_read() : 0},
+                       {"distinct_objects", objects ? objects->distinct().objects : 0},
+                       {"distinct_object_bytes", objects ? objects->distinct().bytes : 0},
                        {"repositories", repositories},
                        {"lies", lies}});
 }
 
-void print(cli::Output& out, const versioning::FsckReport& report, bool deep, uint64_t bytes_read) {
-  if (out.as_json(to_json(report, deep, bytes_read))) return;
+void print(cli::Output& out, const versioning::FsckReport& report, bool deep, const catalog::ObjectCheck* checked) {
+  if (out.as_json(to_json(report, deep, checked))) return;
   using Align = cli::Table::Align;
   cli::Table table({{"repository"},
                     {"packs", Align::kRight},
@@ -341,8 +343,9 @@ void print(cli::Output& out, const versioning::FsckReport& report, bool deep, ui
                          lie.repository.empty() ? "" : lie.repository + ": ", lie.what, cli::printable(lie.subject),
                          cli::printable(lie.message)));
   const std::string objects =
-      deep ? fmt::format("every object was read ({})", cli::bytes_text(static_cast<int64_t>(bytes_read)))
-           : "objects were looked up, not read (--deep reads them)";
+      deep && checked
+          ? fmt::format("every object was read ({})", cli::bytes_text(static_cast<int64_t>(checked->bytes_read())))
+          : "objects were looked up, not read (--deep reads them)";
   out.line(report.lies.empty() ? fmt::format("clean: {} rows; {}", report.rows, objects)
                                : fmt::format("{} lies; {} rows; {}", report.lies.size(), report.rows, objects));
 }
@@ -351,7 +354,7 @@ void print(cli::Output& out, const versioning::FsckReport& report, bool deep, ui
 int say_damage(cli::Output& out, const char* what, const std::string& path, const Error& error) {
   versioning::FsckReport report;
   report.lies.push_back({"", what, path, error.message()});
-  print(out, report, false, 0);
+  print(out, report, false, nullptr);
   return kExitFound;
 }
 
@@ -382,7 +385,7 @@ Result<int> fsck_in(const Typed& typed, const Config& config, cli::Output& out) 
   options.progress = progress_for(out);
   TRY_LET(const auto report,
           versioning::fsck({}, **kv, **blocks, base::system_clock(), base::system_random(), options));
-  print(out, report, typed.deep, objects.bytes_read());
+  print(out, report, typed.deep, &objects);
   TRY(out.flush());
   return report.lies.empty() ? kDone : kExitFound;
 }
