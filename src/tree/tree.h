@@ -145,8 +145,8 @@ class Packs {
   virtual Result<std::vector<PackInfo>> list(const Context& ctx) = 0;
   /// Writes what small packs hold as one: versions of a node beside each other, compressed together. Removes nothing:
   /// the caller records where the parts went, then calls remove(). Takes packs in their order until about 48 MiB of
-  /// nodes are collected (folded packs may be among them); a damaged pack is left out. Nothing is written for fewer than two.
-  /// Errors: kUnavailable; as block::Store::put. Memory: about 150 MiB at most.
+  /// nodes are collected (folded packs may be among them); a damaged pack is left out. Nothing is written for fewer
+  /// than two. Errors: kUnavailable; as block::Store::put. Memory: about 150 MiB at most.
   virtual Result<Folded> fold(const Context& ctx, std::span<const std::string> pack_ids) = 0;
   /// The packs that a folded pack stands for. Errors: as commits_of().
   virtual Result<std::vector<std::string>> replaced_by(const Context& ctx, const std::string& folded_pack_id) = 0;
