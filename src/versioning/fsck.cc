@@ -41,7 +41,8 @@ class Examination {
         options_(options),
         repository_(std::move(repository)),
         prefix_(block_prefix(repository_.storage_namespace)),
-        packs_(tree::Packs::open(blocks, prefix_, std::move(nodes), clock, random)),
+        packs_(tree::Packs::open(blocks, prefix_, std::move(nodes), clock, random,
+                                 [this](const Context&, const std::string& pack) { return find_relocation(pack); })),
         report_(report) {}
 
   Result<void> run() {
@@ -115,8 +116,23 @@ class Examination {
     });
   }
 
+  Result<std::optional<std::string>> find_relocation(const std::string& pack) {
+    TRY_LET(const std::optional<kv::Row> row, view_.get(keys::relocation(repository_.id, pack)));
+    if (!row || row->value.empty()) return std::optional<std::string>();
+    return std::optional(row->value.substr(1));
+  }
+
   Result<void> check_packs() {
     TRY_LET(const auto packs, packs_->list(ctx_));
+    std::set<std::string> there;
+    for (const tree::PackInfo& pack : packs) there.insert(pack.id);
+    TRY(rows(keys::relocations(repository_.id), [&](const std::string& old, const kv::Row& row) -> Result<void> {
+      const std::string now = row.value.empty() ? std::string() : row.value.substr(1);
+      TRY_LET(const auto further, find_relocation(now));
+      if (!there.contains(now) && !further)
+        lie("pack", now, fmt::format("it is missing, and pack {} was folded into it", old));
+      return {};
+    }));
     std::unordered_set<base::Digest, base::DigestHash> unknown;
     for (const tree::PackInfo& pack : packs) {
       progress("packs", out_.packs++, packs.size());
@@ -238,9 +254,11 @@ class Examination {
   }
 
   Result<void> check_staging() {
-    for (const auto& [name, branch] : heads_)
-      TRY(rows(keys::staging(repository_.id, branch.id),
-               [&, committed = branch.committed_through](const std::string& path, const kv::Row& row) -> Result<void> {
+    for (const auto& head : heads_) {
+      const std::string& name = head.first;
+      const kv::Sequence committed = head.second.committed_through;
+      TRY(rows(keys::staging(repository_.id, head.second.id),
+               [&](const std::string& path, const kv::Row& row) -> Result<void> {
                  if (row.version <= committed) return {};
                  ++out_.staged;
                  const auto staged = decode_staged(row.value);
@@ -250,6 +268,7 @@ class Examination {
                  }
                  return *staged ? check_object("staged on " + name, path, **staged) : Result<void>();
                }));
+    }
     return {};
   }
 

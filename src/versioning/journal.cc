@@ -196,8 +196,8 @@ Result<State> read(const Context& ctx, block::Store& blocks, const std::string& 
   const auto load = [&](uint64_t number) -> Result<Object> {
     TRY_LET(const block::Name name, name_of(folder, number));
     TRY_LET(const std::string bytes, blocks.read(ctx, name, 0, std::nullopt));
-    TRY_LET(Object object, decode(bytes));
-    if (object.repository_id != repository_id || object.number != number)
+    Result<Object> object = decode(bytes);
+    if (object && (object->repository_id != repository_id || object->number != number))
       return Error(Code::kCorrupt, "ref journal", "it holds the bytes of another one");
     return object;
   };

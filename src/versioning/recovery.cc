@@ -124,6 +124,7 @@ class Rebuild {
         continue;
       }
       for (const tree::PackedCommit& packed : *held) TRY(take(pack.id, packed));
+      if (pack.folded) TRY(relocate(pack.id));
     }
     for (const auto& [id, known] : commits_) {
       for (const CommitId& parent : known.parents) {
@@ -136,6 +137,14 @@ class Rebuild {
       }
     }
     out_.commits = commits_.size();
+    return {};
+  }
+
+  /// What refers to packs that were folded finds them at once; without these rows it would search all packs.
+  Result<void> relocate(const std::string& folded) {
+    const auto old = packs_->replaced_by(ctx_, folded);
+    if (!old) return stops_all(old.error()) ? Result<void>(old.error()) : Result<void>();
+    for (const std::string& pack : *old) TRY(put(keys::relocation(repository_.id, pack), "\x01" + folded));
     return {};
   }
 

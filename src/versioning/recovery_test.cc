@@ -156,13 +156,22 @@ TEST_F(RecoveryStory, IsTheSameAfterPacksWereFolded) {
   const tree::Folded folded = must(store->fold(ctx, ids));
   ASSERT_GT(folded.replaced.size(), 2u);
   EXPECT_EQ(text(check(*world.kv).lies), "") << "both the old packs and the new one are there";
-  for (const std::string& id : folded.replaced) must(store->remove(ctx, id));
+  kv::Batch moved;
+  for (const std::string& id : folded.replaced) {
+    moved.put(keys::relocation(repo.id, id), "\x01" + folded.pack);
+    must(store->remove(ctx, id));
+  }
+  must(world.kv->apply(ctx, moved));
   EXPECT_EQ(text(check(*world.kv).lies), "");
   const RecoveryReport report = recover_now();
   EXPECT_TRUE(report.whole());
   EXPECT_EQ(report.repositories.at(0).commits, 7u);
   EXPECT_EQ(picture(*engine, repo), before);
   EXPECT_EQ(text(check(*kv).lies), "");
+  for (const std::string& id : folded.replaced)
+    EXPECT_EQ(must(kv->get(ctx, keys::relocation(repo.id, id)))->value, "\x01" + folded.pack);
+  must(world.blocks->remove(ctx, must(block::make_name("data/packs/" + folded.pack))));
+  EXPECT_NE(text(check(*kv).lies).find("pack " + folded.pack), std::string::npos);
 }
 
 TEST_F(RecoveryStory, ACommitThatTheJournalDoesNotKnowIsListedAndNobodysHead) {
