@@ -172,7 +172,9 @@ TEST_F(Gate, TheSourceHasOneDoor) {
   std::filesystem::path room = std::filesystem::path(__FILE__).parent_path();
   if (!std::filesystem::exists(room)) room = "src/versioning";
   if (!std::filesystem::exists(room)) GTEST_SKIP() << "the sources are not here";
-  const std::set<std::string> may_encode{"land.cc", "refs.cc", "repositories.cc", "staging.cc", "records.cc"};
+  // recovery.cc fills an empty store that no server has opened yet: it moves no head, it says where they were.
+  const std::set<std::string> may_encode{"land.cc",    "refs.cc",    "repositories.cc",
+                                         "staging.cc", "records.cc", "recovery.cc"};
   int files = 0;
   for (const auto& item : std::filesystem::directory_iterator(room)) {
     const std::string name = item.path().filename();

@@ -136,6 +136,23 @@ def test_everything_committed_comes_back(whole, copy):
     assert server.stop() == 0
 
 
+def test_folded_packs_come_back_too(whole, copy):
+    server = Server(copy).start()
+    before = picture(server)
+    folded = ok(server.api("POST", "/repositories/flights/fold"))
+    assert folded["packs_after"] < folded["packs_before"]
+    assert picture(server) == before
+    assert server.stop() == 0
+    assert lies(copy, "--deep") == []
+    shutil.rmtree(copy / "kv")
+    code, report, errors = command("recover", copy)
+    assert code == 0 and report["repositories"][0]["unreached_commits"] == [], errors
+    assert lies(copy, "--deep") == []
+    server = Server(copy).start()
+    assert picture(server) == whole[1]
+    assert server.stop() == 0
+
+
 def test_a_healthy_store_is_not_replaced_unless_told(whole, copy):
     code, _, errors, _ = run("recover", "--data", str(copy))
     assert code == 1 and "healthy" in errors and "--replace" in errors

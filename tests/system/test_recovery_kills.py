@@ -61,6 +61,8 @@ def test_no_acknowledged_commit_is_lost_and_no_other_is_a_head(tmp_path):
     time.sleep(1.5)
     for cycle in range(CYCLES):
         before = {b: log_of(server, b) for b in BRANCHES}
+        if dice.random() < 0.3:
+            ok(server.api("POST", "/repositories/flights/fold"))
         writers = Writers(server, cycle)
         time.sleep(dice.choice([0.2, 1, 3, WINDOW + 1.5]) * dice.uniform(0.8, 1.2))
         killed = time.monotonic()
