@@ -11,14 +11,14 @@ namespace {
 
 using Record = LeafRecords::Record;
 
-/// Calls `each(left, right)` for every key that differs; nullptr where a side lacks it. `each` says whether to go on.
+/// Calls `each(key, right)` for every key that differs; nullptr where `b` lacks it. `each` says whether to go on.
 void compare(const LeafRecords& a, const LeafRecords& b,
-             const std::function<bool(const Record*, const Record*)>& each) {
+             const std::function<bool(const std::string&, const Record*)>& each) {
   auto l = a.records.begin(), r = b.records.begin();
   while (l != a.records.end() || r != b.records.end()) {
     const bool left = r == b.records.end() || (l != a.records.end() && l->key <= r->key);
     const bool right = l == a.records.end() || (r != b.records.end() && r->key <= l->key);
-    if (!(left && right && l->entry == r->entry) && !each(left ? &*l : nullptr, right ? &*r : nullptr)) return;
+    if (!(left && right && l->entry == r->entry) && !each(left ? l->key : r->key, right ? &*r : nullptr)) return;
     if (left) ++l;
     if (right) ++r;
   }
@@ -63,9 +63,8 @@ Result<std::string> LeafRecords::leaf() const {
 std::string encode_version(const LeafRecords& base, const LeafRecords& version, uint64_t distance) {
   std::string out, edits;
   uint64_t count = 0;
-  compare(base, version, [&](const Record* left, const Record* right) {
+  compare(base, version, [&](const std::string& key, const Record* right) {
     ++count;
-    const std::string& key = left != nullptr ? left->key : right->key;
     put_text(edits, key);
     edits.push_back(right != nullptr ? 1 : 0);
     if (right != nullptr) put_text(edits, right->entry);
@@ -79,7 +78,7 @@ std::string encode_version(const LeafRecords& base, const LeafRecords& version, 
 
 size_t differing(const LeafRecords& base, const LeafRecords& version, size_t limit) {
   size_t count = 0;
-  compare(base, version, [&](const Record*, const Record*) { return ++count < limit; });
+  compare(base, version, [&](const std::string&, const Record*) { return ++count < limit; });
   return count;
 }
 
