@@ -73,7 +73,8 @@ int main(int argc, char** argv) {
   const auto kv = must(kv::open_rocks_store(folder.path("kv")));
   must(base::system_disk().make_directories(folder.path("blocks")));
   const auto blocks = must(block::open_local_store(base::system_disk(), folder.path("blocks")));
-  const auto engine = must(versioning::Engine::open(*kv, *blocks, base::system_clock(), base::system_random(), {}));
+  const auto engine =
+      must(versioning::Engine::open(*kv, *blocks, base::system_clock(), base::system_random(), {.fold_from = 0}));
   versioning::RepositoryCreation creation;
   creation.name = "bench";
   creation.storage_namespace = "local://bench";
@@ -139,5 +140,16 @@ int main(int argc, char** argv) {
   report("list of 12 prefixes", 200, 0, [&](int) { must(engine->list(ctx, repo, at, top)); });
   report("diff to the parent", 200, 0,
          [&](int) { must(engine->diff(ctx, repo, "main~1", "main", versioning::DiffType::kTwoDot, {})); });
+  start = now_us();
+  const auto folded = must(engine->fold_packs(ctx, repo));
+  std::printf("folding: %zu packs of %.2f MB -> %zu of %.2f MB in %.0f ms\n", folded.packs_before,
+              static_cast<double>(folded.bytes_before) / 1e6, folded.packs_after,
+              static_cast<double>(folded.bytes_after) / 1e6, static_cast<double>(now_us() - start) / 1000);
+  const auto cold = must(versioning::Engine::open(*kv, *blocks, base::system_clock(), base::system_random(),
+                                                  {.node_cache_bytes = 0, .fold_from = 0}));
+  report("find at an old commit, folded, no node cache", 200, 0, [&](int i) {
+    const auto old = must(cold->resolve(ctx, repo, "main~" + std::to_string(i)));
+    must(cold->find(ctx, repo, old, path(static_cast<uint64_t>(i) * 7919 % objects)));
+  });
   return pass ? 0 : 1;
 }

@@ -101,7 +101,7 @@ Answer delete_repository_metadata(Call& call) {
   return no_content();
 }
 
-// POST /repositories/{repository}/fold — Tarn's own. 200 what it did; 404; 503 when it is under way already.
+// POST /repositories/{repository}/fold — Tarn's own. 200 what it did; 404.
 Answer fold_packs(Call& call) {
   TRY_LET(const auto repository, call.repository());
   TRY_LET(const auto report, call.engine().fold_packs(call.ctx, repository));

@@ -235,7 +235,7 @@ class Engine {
 
   // Maintenance.
   /// Folds the small packs of many commits into few (the engine does so by itself from time to time). Reads, commits
-  /// and merges go on meanwhile and see no difference. Errors: kBusy (already under way), kNotFound (repository),
+  /// and merges go on meanwhile and see no difference. Waits for one that is under way. Errors: kNotFound (repository),
   /// kNoSpace. Cost: reads every small pack that was not folded before.
   virtual Result<FoldReport> fold_packs(const Context&, const Repository&) = 0;
 };

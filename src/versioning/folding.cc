@@ -22,8 +22,10 @@ constexpr size_t kRefoldFrom = 16;
 /// One fold of a repository at a time: two would write the same parts twice.
 class EngineImpl::FoldTurn {
  public:
-  FoldTurn(EngineImpl& engine, std::string id) : engine_(engine), id_(std::move(id)) {
+  enum class Wait { kNo, kYes };
+  FoldTurn(EngineImpl& engine, std::string id, Wait wait) : engine_(engine), id_(std::move(id)) {
     base::Lock lock(engine_.mutex_);
+    if (wait == Wait::kYes) engine_.turned_.wait(lock, [&] { return !engine_.folding_.contains(id_); });
     mine_ = engine_.folding_.insert(id_).second;
     if (mine_) engine_.unfolded_[id_] = 0;
   }
@@ -31,6 +33,7 @@ class EngineImpl::FoldTurn {
     if (!mine_) return;
     base::Lock lock(engine_.mutex_);
     engine_.folding_.erase(id_);
+    engine_.turned_.notify_all();
   }
   FoldTurn(const FoldTurn&) = delete;
   FoldTurn& operator=(const FoldTurn&) = delete;
@@ -84,6 +87,7 @@ Result<void> EngineImpl::replace_packs(const Context& ctx, const Repository& rep
 }
 
 Result<FoldReport> EngineImpl::fold_packs(const Context& ctx, const Repository& repository) {
+  FoldTurn turn(*this, repository.id, FoldTurn::Wait::kYes);
   TRY_LET(FoldReport report, fold(ctx, repository, 2));
   TRY(journal_.condense(ctx, repository));
   TRY_LET(report.reclaimed, blocks_.compact(ctx));
@@ -94,9 +98,6 @@ Result<FoldReport> EngineImpl::fold_packs(const Context& ctx, const Repository& 
 // within that for each 16 MiB of history.
 Result<FoldReport> EngineImpl::fold(const Context& ctx, const Repository& repository, size_t refold_from) {
   TRY(require_alive(ctx, repository));
-  FoldTurn turn(*this, repository.id);
-  if (!turn.mine())
-    return Error(Code::kBusy, "repository", "the packs of '" + repository.name + "' are being folded already");
   const auto store = packs(repository);
   FoldReport report;
   TRY_LET(const std::vector<tree::PackInfo> all, store->list(ctx));
@@ -151,9 +152,11 @@ void EngineImpl::count_pack(const Repository& repository) {
   }
   (void)background_->submit([this, repository] {
     if (closing_.load()) return;
+    FoldTurn turn(*this, repository.id, FoldTurn::Wait::kNo);
+    if (!turn.mine()) return;
     const auto report = fold(Context(), repository, kRefoldFrom);
     if (report) (void)blocks_.compact(Context());
-    if (!report && report.error().code() != Code::kBusy && report.error().code() != Code::kNotFound)
+    if (!report && report.error().code() != Code::kNotFound)
       base::log(base::Level::kWarning, "folding packs stopped; it is tried again after more commits",
                 {{"repository", repository.name}, {"error", report.error().text()}});
   });
