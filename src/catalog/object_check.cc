@@ -11,6 +11,7 @@ namespace tarn::catalog {
 namespace {
 
 constexpr size_t kChunkBytes = 256 << 10;
+constexpr uint64_t kIndexedBytes = 64 << 10;
 
 bool is_gone(const Error& error) {
   return error.code() == Code::kNotFound || error.code() == Code::kGone || error.code() == Code::kConflict;
@@ -48,7 +49,11 @@ Result<uint64_t> ObjectCheck::size_of(const Context& ctx, const versioning::Repo
   TRY_LET(const block::Name name,
           block::make_name(address.kind == tree::AddressKind::kForeign ? detail::block_name_of(where) : where));
   const auto info = blocks_.stat(ctx, name);
-  if (info) return info->size;
+  if (info && info->size <= kIndexedBytes) return info->size;
+  if (info) {  // a file of its own: an index may know it when it is gone
+    TRY(blocks_.open(ctx, name, 0, 1));
+    return info->size;
+  }
   if (!is_gone(info.error())) return info.error();
   return address.kind == tree::AddressKind::kForeign ? gone(info.error(), where) : missing(info.error(), where);
 }

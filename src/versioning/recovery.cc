@@ -174,8 +174,8 @@ class Rebuild {
   Result<void> write_refs() {
     if (journal_.objects == 0 && !commits_.empty())
       out_.losses.push_back(
-          "all branches and tags: there is no ref journal (the folder was last used by a version "
-          "without one)");
+          "all branches and tags: there is no ref journal (the repository was made in the last second, "
+          "or last used by a version without one)");
     for (auto& [name, branch] : journal_.branches) {
       if (!has(branch.head, "branch", name)) continue;
       if (branch.id.empty()) branch.id = random_.hex(8);

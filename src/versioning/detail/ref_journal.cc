@@ -111,6 +111,7 @@ void RefJournal::run() {
     noted_.store(false);
     if (looks_.load() > 0) looks_.fetch_sub(1);
     const Context ctx;
+    const uint64_t before = objects_.load();
     Result<void> done;
     if (!checked) done = check_ends(ctx);
     checked = checked || done;
@@ -120,6 +121,7 @@ void RefJournal::run() {
       if (!failing) base::log(base::Level::kWarning, "the ref journal waits", {{"error", done.error().text()}});
     }
     failing = !done;
+    if (done && objects_.load() == before && looks_.load() == 0) continue;  // nothing was written: no pause is due
     if (!wait(interval_ms_, [] { return false; })) return;
   }
 }
@@ -198,6 +200,7 @@ Result<uint64_t> RefJournal::put(const Context& ctx, const std::string& folder, 
     end.last = object.number;
     if (end.first == 0) end.first = end.last;
     if (stored) {
+      ++objects_;
       KILL_POINT("versioning.journal.after_put");
       return bytes.size();
     }

@@ -89,6 +89,7 @@ class RefJournal {
   base::Mutex mutex_;              ///< guards closing_; never held while waiting for a store
   base::Condition woken_;
   bool closing_ = false;
+  std::atomic<uint64_t> objects_{0};  ///< written by this process
   int64_t interval_ms_ = 0;
   base::Thread writer_;
 };
