@@ -1,7 +1,5 @@
 // Compaction moves bytes and never an object: not for a reader, not in a crash, not over many rounds.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <filesystem>
@@ -15,6 +13,7 @@
 #include "base/random.h"
 #include "base/testing/scratch.h"
 #include "base/testing/simulated_disk.h"
+#include "base/testing/victim.h"
 #include "block/local.h"
 #include "block/segment.h"
 
@@ -520,20 +519,6 @@ TEST(CompactionKills, DISABLED_Victim) {
   (void)open(base::system_disk(), folder)->compact({});
 }
 
-int run_victim(const std::string& folder, const std::string& point) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::setenv("TARN_KILL_POINT", point.c_str(), 1);
-    ::setenv("TARN_TEST_FOLDER", folder.c_str(), 1);
-    ::execl("/proc/self/exe", "block_test", "--gtest_also_run_disabled_tests",
-            "--gtest_filter=CompactionKills.DISABLED_Victim", "--gtest_brief=1", nullptr);
-    ::_exit(1);
-  }
-  int status = 0;
-  if (child < 0 || ::waitpid(child, &status, 0) != child) return -1;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 TEST(CompactionKills, EveryPointLeavesTheSameObjects) {
   base::testing::ScratchFolder folder;
   Model model;
@@ -545,7 +530,9 @@ TEST(CompactionKills, EveryPointLeavesTheSameObjects) {
     SCOPED_TRACE(point);
     const std::string objects = folder.path("objects");
     std::filesystem::copy(folder.path("filled"), objects, std::filesystem::copy_options::recursive);
-    ASSERT_EQ(run_victim(objects, point), 137) << "the point was not reached";
+    ASSERT_EQ(base::testing::run_victim("CompactionKills.DISABLED_Victim", point, {{"TARN_TEST_FOLDER", objects}}),
+              base::testing::kKilled)
+        << "the point was not reached";
     auto store = open(base::system_disk(), objects);
     ASSERT_TRUE(store);
     ASSERT_NO_FATAL_FAILURE(model.check(*store));

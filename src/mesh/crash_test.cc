@@ -1,13 +1,12 @@
 // What a death at any kill point leaves: nothing lost, nothing twice. The process that dies is this program started
 // anew, since kill points are read once a process; the stores lie in a folder.
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
 
 #include <fmt/core.h>
 
+#include "base/testing/victim.h"
 #include "mesh/testing/house.h"
 
 namespace tarn::mesh {
@@ -81,21 +80,11 @@ TEST(MeshKills, DISABLED_Victim) {
   }
 }
 
-/// @return 137 when the kill point was reached.
+/// @return kKilled when the kill point was reached.
 int run_victim(const std::string& folder, const std::string& story, const std::string& point, bool tasks) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::setenv("TARN_KILL_POINT", point.c_str(), 1);
-    ::setenv("TARN_TEST_FOLDER", folder.c_str(), 1);
-    ::setenv("TARN_TEST_STORY", story.c_str(), 1);
-    if (tasks) ::setenv("TARN_TEST_TASKS", "1", 1);
-    ::execl("/proc/self/exe", "mesh_test", "--gtest_also_run_disabled_tests",
-            "--gtest_filter=MeshKills.DISABLED_Victim", "--gtest_brief=1", nullptr);
-    ::_exit(1);
-  }
-  int status = 0;
-  if (child < 0 || ::waitpid(child, &status, 0) != child) return -1;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  std::map<std::string, std::string> environment = {{"TARN_TEST_FOLDER", folder}, {"TARN_TEST_STORY", story}};
+  if (tasks) environment["TARN_TEST_TASKS"] = "1";
+  return base::testing::run_victim("MeshKills.DISABLED_Victim", point, environment);
 }
 
 /// Whether the client tells its story again, or the tasks alone must come to the end.

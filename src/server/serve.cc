@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "server/config.h"
+#include "server/process.h"
 #include "server/product.h"
 #include "server/wiring.h"
 
@@ -17,21 +18,6 @@ namespace tarn::server {
 namespace {
 
 constexpr int kExitFailed = 1, kExitSettings = 2, kExitCut = 3;
-
-Config::Environment environment_of_process() {
-  Config::Environment out;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string_view text = *entry;
-    const size_t equals = text.find('=');
-    if (equals != std::string_view::npos) out.emplace(text.substr(0, equals), text.substr(equals + 1));
-  }
-  return out;
-}
-
-int complain(const Error& error, int status) {
-  fmt::print(stderr, "tarn: {}\n", error.message());
-  return status;
-}
 
 void say(const std::string& line) {
   fmt::print("{}\n", line);

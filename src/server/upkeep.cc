@@ -18,6 +18,7 @@
 #include "kv/rocks.h"
 #include "server/config.h"
 #include "server/data_folder.h"
+#include "server/process.h"
 #include "versioning/fsck.h"
 #include "versioning/keys.h"
 #include "versioning/recovery.h"
@@ -28,21 +29,6 @@ namespace {
 constexpr int kDone = 0, kExitFailed = 1, kExitUsage = 2, kExitFound = 3;
 constexpr size_t kShown = 20;  // lines of a list for people; --json has all
 constexpr int64_t kProgressMs = 3'000;
-
-Config::Environment environment_of_process() {
-  Config::Environment out;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string_view text = *entry;
-    const size_t equals = text.find('=');
-    if (equals != std::string_view::npos) out.emplace(text.substr(0, equals), text.substr(equals + 1));
-  }
-  return out;
-}
-
-int complain(const Error& error, int code) {
-  fmt::print(stderr, "tarn: {}\n", error.message());
-  return code;
-}
 
 /// What was typed: own switches taken out, the rest left for the settings.
 struct Typed {

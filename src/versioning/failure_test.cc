@@ -4,10 +4,9 @@
 // and a process killed at every named stage.
 #include <gtest/gtest.h>
 
-#include <sys/wait.h>
-#include <unistd.h>
 #include <cstdlib>
 
+#include "base/testing/victim.h"
 #include "kv/testing/faulty_store.h"
 #include "versioning/testing/world.h"
 
@@ -241,18 +240,8 @@ TEST(EngineKills, DISABLED_Victim) {
 }
 
 int run_victim(const std::string& folder, const std::string& operation, Stage stage) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::setenv("TARN_KILL_POINT", ("versioning." + std::string(name_of(stage))).c_str(), 1);
-    ::setenv("TARN_TEST_FOLDER", folder.c_str(), 1);
-    ::setenv("TARN_TEST_OPERATION", operation.c_str(), 1);
-    ::execl("/proc/self/exe", "versioning_test", "--gtest_also_run_disabled_tests",
-            "--gtest_filter=EngineKills.DISABLED_Victim", "--gtest_brief=1", nullptr);
-    ::_exit(1);
-  }
-  int status = 0;
-  if (child < 0 || ::waitpid(child, &status, 0) != child) return -1;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return base::testing::run_victim("EngineKills.DISABLED_Victim", "versioning." + std::string(name_of(stage)),
+                                   {{"TARN_TEST_FOLDER", folder}, {"TARN_TEST_OPERATION", operation}});
 }
 
 // After a death at any stage everything is as before or as after, and the operation works.

@@ -1,11 +1,10 @@
 // Folding packs while people work: fewer bytes, the same answers, whatever dies in between.
 #include <gtest/gtest.h>
 
-#include <sys/wait.h>
-#include <unistd.h>
 #include <cstdlib>
 #include <thread>
 
+#include "base/testing/victim.h"
 #include "versioning/testing/world.h"
 
 namespace tarn::versioning {
@@ -151,17 +150,9 @@ TEST(FoldingKills, EveryDeathIsFinishedByTheNext) {
     h.world.kv.reset();
     h.world.blocks.reset();
     const std::string folder = h.world.folder->path();
-    const pid_t child = ::fork();
-    if (child == 0) {
-      ::setenv("TARN_KILL_POINT", point, 1);
-      ::setenv("TARN_TEST_FOLDER", folder.c_str(), 1);
-      ::execl("/proc/self/exe", "versioning_test", "--gtest_also_run_disabled_tests",
-              "--gtest_filter=FoldingKills.DISABLED_Victim", "--gtest_brief=1", nullptr);
-      ::_exit(1);
-    }
-    int status = 0;
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 137) << "the point was not reached";
+    ASSERT_EQ(base::testing::run_victim("FoldingKills.DISABLED_Victim", point, {{"TARN_TEST_FOLDER", folder}}),
+              base::testing::kKilled)
+        << "the point was not reached";
     h.world.kv = must(kv::open_rocks_store(folder + "/kv"));
     h.world.blocks = must(block::open_local_store(base::system_disk(), folder + "/blocks"));
     h.world.open();

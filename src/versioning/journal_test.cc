@@ -2,10 +2,9 @@
 // final.
 #include <gtest/gtest.h>
 
-#include <sys/wait.h>
-#include <unistd.h>
 #include <cstdlib>
 
+#include "base/testing/victim.h"
 #include "kv/testing/faulty_store.h"
 #include "versioning/journal.h"
 #include "versioning/keys.h"
@@ -301,17 +300,10 @@ TEST(RefJournalKills, ADeathAtAnyPlaceLosesNothing) {
       creation.storage_namespace = "local://data";
       must(house.engine->create_repository(ctx, creation));
     }
-    const pid_t child = ::fork();
-    if (child == 0) {
-      ::setenv("TARN_KILL_POINT", place, 1);
-      ::setenv("TARN_TEST_FOLDER", folder.path().c_str(), 1);
-      ::execl("/proc/self/exe", "versioning_test", "--gtest_also_run_disabled_tests",
-              "--gtest_filter=RefJournalKills.DISABLED_Victim", "--gtest_brief=1", nullptr);
-      ::_exit(1);
-    }
-    int status = 0;
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    ASSERT_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 137) << "the place was not reached";
+    ASSERT_EQ(
+        base::testing::run_victim("RefJournalKills.DISABLED_Victim", place, {{"TARN_TEST_FOLDER", folder.path()}}),
+        base::testing::kKilled)
+        << "the place was not reached";
     Opened house(folder.path());
     const Repository repo = must(house.engine->get_repository(ctx, "data"));
     must(house.engine->flush_ref_journal(ctx));
