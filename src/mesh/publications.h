@@ -41,5 +41,8 @@ class Publications {
 };
 
 std::string publication_tag(std::string_view port, int64_t major, int64_t number);
+/// Whether a name is reserved for the tags of publications and failure snapshots: the mesh alone makes them, and nobody
+/// moves or deletes them.
+inline bool is_mesh_tag(std::string_view name) { return name.starts_with("pub--") || name.starts_with("fail--"); }
 
 }  // namespace tarn::mesh

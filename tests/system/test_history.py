@@ -62,6 +62,10 @@ def test_tags_are_fixed_unless_forced(server, sdk, repo, name):
     tag.delete()
     assert server.api("GET", f"/repositories/{name}/tags/v1").status_code == 404
     assert server.api("DELETE", f"/repositories/{name}/tags/v1").status_code == 404
+    for reserved in ("pub--orders.1--v000001", "fail--INC-1"):
+        refused = server.api("POST", f"/repositories/{name}/tags", json={"id": reserved, "ref": "main", "force": True})
+        assert refused.status_code == 403 and "never change" in refused.json()["message"]
+        assert server.api("DELETE", f"/repositories/{name}/tags/{reserved}").status_code == 403
 
 
 def test_a_commit_carries_what_it_was_given(server, sdk, repo, name):
