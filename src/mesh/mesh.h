@@ -42,7 +42,7 @@ class Mesh {
   Products products{world, definitions, proposals, publications, incidents};
   Subscriptions subscriptions{world, definitions, checks, proposals, publications};
   Runs runs{world, definitions, proposals, incidents};
-  Withdrawals withdrawals{world, definitions, proposals, publications, subscriptions, runs};
+  Withdrawals withdrawals{world, definitions, proposals, publications, runs};
   Exports exports{world, definitions, publications};
   Environments environments{world, definitions, publications};
   Monitors monitors{world, definitions, publications, incidents};

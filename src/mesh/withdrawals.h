@@ -14,14 +14,8 @@ namespace tarn::mesh {
 /// publications that were derived are withdrawn.
 class Withdrawals final : public Participant {
  public:
-  Withdrawals(World& world, DefinitionReader& definitions, Proposals& proposals, Publications& publications,
-              Subscriptions& subscriptions, Runs& runs)
-      : world_(world),
-        definitions_(definitions),
-        proposals_(proposals),
-        publications_(publications),
-        subscriptions_(subscriptions),
-        runs_(runs) {}
+  Withdrawals(World& world, DefinitionReader& definitions, Proposals& proposals, Publications& publications, Runs& runs)
+      : world_(world), definitions_(definitions), proposals_(proposals), publications_(publications), runs_(runs) {}
 
   /// Marks a publication as withdrawn (it stays readable) and rolls every consumer back whose policy says so: one
   /// commit whose input, outputs and lock of the affected partitions equal the state before it came. Repeating it
@@ -46,7 +40,6 @@ class Withdrawals final : public Participant {
   DefinitionReader& definitions_;
   Proposals& proposals_;
   Publications& publications_;
-  Subscriptions& subscriptions_;
   Runs& runs_;
 };
 
