@@ -96,8 +96,12 @@ Result<Commit> EngineImpl::land(const Context& ctx, const Repository& repository
   RefJournal::note_branch(batch, repository.id, candidate.branch);
   batch.append(landing.also);
 
+  // A commit shows what its branch showed already; every other move may show something new.
+  std::optional<Voids::Change> change;
+  if (candidate.kind != LandingKind::kCommit) change.emplace(voids_, branch.id);
   reach(Stage::kMoveHead);
   const auto applied = kv_.apply(ctx, batch);
+  if (change && !applied && applied.error().code() == Code::kUnknownOutcome) change->leave_open();
   journal_.noted();
   if (!applied) {
     if (applied.error().code() != Code::kConflict) return applied.error();

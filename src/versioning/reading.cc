@@ -23,19 +23,20 @@ Result<std::optional<tree::Entry>> EngineImpl::find(const Context& ctx, const Re
 
 namespace {
 
-/// The map of a commit with staged changes laid over it, in key order.
+/// The map of a commit with staged changes laid over it, in key order. Steps over stretches that are known to be void,
+/// and remembers long ones that it had to walk.
 class Overlay {
  public:
-  Overlay(std::unique_ptr<tree::Cursor> base, std::unique_ptr<StagedCursor> staged)
-      : base_(std::move(base)), staged_(std::move(staged)) {}
+  Overlay(base::Clock& clock, std::unique_ptr<tree::Cursor> base, std::unique_ptr<StagedCursor> staged,
+          Voids::Reader* voids)
+      : clock_(clock), base_(std::move(base)), staged_(std::move(staged)), voids_(voids) {}
 
   Result<void> seek(const Context& ctx, const std::string& key) {
-    item_.reset();
-    row_.reset();
-    base_ended_ = false;
-    staged_ended_ = !staged_;
-    if (staged_) staged_->seek(key);
-    return base_->seek(ctx, key);
+    hidden_ = 0;
+    void_from_ = key;
+    if (voids_)
+      if (const auto end = voids_->end_around(key)) return go_to(ctx, *end);
+    return go_to(ctx, key);
   }
 
   Result<std::optional<tree::Item>> next(const Context& ctx) {
@@ -52,18 +53,57 @@ class Overlay {
         if (item_ && item_->key == row_->path) item_.reset();
         StagedRow row = std::move(*row_);
         row_.reset();
-        if (!row.entry) continue;
-        return std::optional<tree::Item>(tree::Item{std::move(row.path), std::move(*row.entry)});
+        if (!row.entry) {
+          TRY(pass_hidden(ctx, std::move(row.path)));
+          continue;
+        }
+        return show(tree::Item{std::move(row.path), std::move(*row.entry)});
       }
-      std::optional<tree::Item> out = std::move(item_);
+      if (!item_) return std::optional<tree::Item>();
+      tree::Item out = std::move(*item_);
       item_.reset();
-      return out;
+      return show(std::move(out));
     }
   }
 
  private:
+  static constexpr size_t kWorthLearning = 64;  ///< hidden rows in sequence
+
+  Result<void> go_to(const Context& ctx, const std::string& key) {
+    item_.reset();
+    row_.reset();
+    base_ended_ = false;
+    staged_ended_ = !staged_;
+    if (staged_) staged_->seek(key);
+    return base_->seek(ctx, key);
+  }
+
+  std::optional<tree::Item> show(tree::Item item) {
+    if (voids_) {
+      hidden_ = 0;
+      void_from_ = item.key + '\0';
+    }
+    return item;
+  }
+
+  Result<void> pass_hidden(const Context& ctx, std::string path) {
+    if (++hidden_ % kWorthLearning != 0) return {};
+    TRY(ctx.check(clock_));
+    if (!voids_) return {};
+    path.push_back('\0');
+    voids_->learn(void_from_, path);
+    const auto end = voids_->end_around(path);
+    if (!end) return {};
+    voids_->learn(void_from_, *end);
+    return go_to(ctx, *end);
+  }
+
+  base::Clock& clock_;
   std::unique_ptr<tree::Cursor> base_;
   std::unique_ptr<StagedCursor> staged_;
+  Voids::Reader* const voids_;
+  std::string void_from_;  ///< since there, nothing was shown
+  size_t hidden_ = 0;      ///< rows passed since then
   std::optional<tree::Item> item_;
   std::optional<StagedRow> row_;
   bool base_ended_ = false, staged_ended_ = false;
@@ -74,18 +114,21 @@ class Overlay {
 // A name (path or common prefix) is given when it is greater than `after`; a whole prefix costs one seek.
 Result<Page<Listed>> EngineImpl::list(const Context& ctx, const Repository& repository, const Resolved& at,
                                       const ListQuery& query) {
+  std::optional<Voids::Reader> voids;
   std::unique_ptr<kv::View> view;
   std::unique_ptr<StagedCursor> staged;
   Commit head = at.commit;
   if (at.branch) {
+    voids.emplace(voids_, at.branch->id);
     TRY_LET(view, kv_.view(ctx));
     TRY_LET(const Branch branch, read_branch(*view, repository, at.branch->name));
     if (branch.head != head.id) {
       TRY_LET(head, load_commit(ctx, repository, branch.head));
     }
+    if (branch.id != at.branch->id) voids.reset();  // made anew since the ref was resolved
     staged = std::make_unique<StagedCursor>(*view, repository.id, branch, query.prefix);
   }
-  Overlay items(tree::cursor(packs(repository), head.root), std::move(staged));
+  Overlay items(clock_, tree::cursor(packs(repository), head.root), std::move(staged), voids ? &*voids : nullptr);
 
   Page<Listed> page;
   std::string from = query.prefix;

@@ -56,7 +56,9 @@ Result<void> EngineImpl::write_rows(const Context& ctx, const Repository& reposi
         .require_version(keys::protection(repository.id), gate.protection_version);
     for (const tree::Edit& edit : edits)
       batch.put(keys::staged(repository.id, gate.branch_id, edit.key), encode_staged(edit.entry));
+    Voids::Change change(voids_, gate.branch_id, edits);
     const auto applied = kv_.apply(ctx, batch);
+    if (!applied && applied.error().code() == Code::kUnknownOutcome) change.leave_open();
     if (applied) return {};
     if (applied.error().code() != Code::kConflict) return applied.error();
   }
@@ -95,7 +97,10 @@ Result<void> EngineImpl::write_expecting(const Context& ctx, const Repository& r
     else
       batch.require_absent(key);
     batch.put(key, encode_staged(entry));
+    const tree::Edit edit{std::string(path), entry};
+    Voids::Change change(voids_, record.id, {&edit, 1});
     const auto applied = kv_.apply(ctx, batch);
+    if (!applied && applied.error().code() == Code::kUnknownOutcome) change.leave_open();
     if (applied) return {};
     if (applied.error().code() != Code::kConflict) return applied.error();
     TRY(ctx.check(clock_));
@@ -149,7 +154,9 @@ Result<void> EngineImpl::reset(const Context& ctx, const Repository& repository,
       }
     }
     batch.put(keys::branch(repository.id, branch), encode_branch(record));
+    Voids::Change change(voids_, record.id);
     const auto applied = kv_.apply(ctx, batch);
+    if (!applied && applied.error().code() == Code::kUnknownOutcome) change.leave_open();
     if (applied) {
       if (all) clean_later(repository, std::string(branch));
       return {};

@@ -12,6 +12,7 @@
 #include "base/mutex.h"
 #include "versioning/detail/ref_journal.h"
 #include "versioning/detail/staged_cursor.h"
+#include "versioning/detail/voids.h"
 #include "versioning/engine.h"
 #include "versioning/keys.h"
 #include "versioning/records.h"
@@ -227,6 +228,7 @@ class EngineImpl final : public Engine {
   const std::shared_ptr<tree::NodeCache> nodes_;
   const size_t fold_from_;
   std::atomic<LandingPolicy*> policy_{nullptr};
+  Voids voids_;
 
   base::Mutex mutex_;  // guards the maps below; never held while waiting for a store
   base::Condition turned_;
