@@ -1,5 +1,7 @@
 #pragma once
 // The only locks and threads of the house, so that a simulation can pass one baton among them (decision D2).
+// All that blocks or begins a thread is in mutex.cc and nothing else is: the simulation links base/testing/baton.cc in
+// its place, so that the product carries no switch for it.
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -12,12 +14,15 @@ namespace tarn::base {
 
 class Mutex {
  public:
-  void lock() { mutex_.lock(); }
+  void lock() {
+    if (!mutex_.try_lock()) lock_contended();
+  }
   void unlock() { mutex_.unlock(); }
   bool try_lock() { return mutex_.try_lock(); }
 
  private:
   friend class Condition;
+  void lock_contended();
   std::mutex mutex_;
 };
 
@@ -48,29 +53,31 @@ class [[nodiscard]] Lock {
 /// Who waits gives its run token back meanwhile.
 class Condition {
  public:
-  /// Waits until notified or `predicate()`; the lock is held before and after.
+  /// Waits until `predicate()`, which is asked at once and whenever notified; the lock is held before and after.
   template <class Predicate>
   void wait(Lock& lock, Predicate predicate) {
     if (predicate()) return;
     RunToken::Pause pause;
-    std::unique_lock<std::mutex> inner(lock.mutex_.mutex_, std::adopt_lock);
-    condition_.wait(inner, predicate);
-    inner.release();
+    do wait_once(lock);
+    while (!predicate());
   }
   /// @return false when `timeout` passed and the predicate is still false.
   template <class Predicate>
   bool wait_for(Lock& lock, std::chrono::nanoseconds timeout, Predicate predicate) {
     if (predicate()) return true;
     RunToken::Pause pause;
-    std::unique_lock<std::mutex> inner(lock.mutex_.mutex_, std::adopt_lock);
-    const bool met = condition_.wait_for(inner, timeout, predicate);
-    inner.release();
-    return met;
+    const auto until = std::chrono::steady_clock::now() + timeout;
+    while (wait_once_until(lock, until))
+      if (predicate()) return true;
+    return predicate();
   }
-  void notify_one() { condition_.notify_one(); }
-  void notify_all() { condition_.notify_all(); }
+  void notify_one();
+  void notify_all();
 
  private:
+  void wait_once(Lock& lock);
+  /// @return false when it is past `until`.
+  bool wait_once_until(Lock& lock, std::chrono::steady_clock::time_point until);
   std::condition_variable condition_;
 };
 
@@ -78,7 +85,7 @@ class Condition {
 class Thread {
  public:
   Thread() = default;
-  explicit Thread(std::function<void()> body) : thread_(std::move(body)) {}
+  explicit Thread(std::function<void()> body);
   Thread(Thread&&) = default;
   Thread& operator=(Thread&& other) {
     join();
@@ -86,9 +93,7 @@ class Thread {
     return *this;
   }
   ~Thread() { join(); }
-  void join() {
-    if (thread_.joinable()) thread_.join();
-  }
+  void join();
   bool joinable() const { return thread_.joinable(); }
 
  private:

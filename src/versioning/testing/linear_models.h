@@ -1,0 +1,172 @@
+#pragma once
+// What the engine promises of one object, one name and one small branch, as models for base/testing/linear.h.
+#include <array>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/testing/linear.h"
+
+namespace tarn::versioning::testing {
+
+/// A value or nothing (0): an object of a branch (G2, G6; commits do not change what it shows), or a tag.
+/// Every write carries a value of its own.
+struct Register {
+  struct Call {
+    enum class Kind { kPut, kPutIfAbsent, kPutIfMatch, kRemove, kRemovePresent, kGet } kind = Kind::kGet;
+    int value = 0;         ///< what is written, or what a get saw
+    int expected = 0;      ///< kPutIfMatch
+    bool refused = false;  ///< the condition did not hold
+  };
+  using State = int;
+  static size_t hash(const State& s) { return static_cast<size_t>(s) * 0x9e3779b97f4a7c15; }
+  std::optional<State> step(const State& s, const Call& c) const {
+    switch (c.kind) {
+      case Call::Kind::kPut:
+        return c.value;
+      case Call::Kind::kPutIfAbsent:
+        if (c.refused) return s != 0 ? std::optional(s) : std::nullopt;
+        return s == 0 ? std::optional(c.value) : std::nullopt;
+      case Call::Kind::kPutIfMatch:
+        if (c.refused) return s != c.expected ? std::optional(s) : std::nullopt;
+        return s == c.expected ? std::optional(c.value) : std::nullopt;
+      case Call::Kind::kRemove:
+        return 0;
+      case Call::Kind::kRemovePresent:
+        if (c.refused) return s == 0 ? std::optional(s) : std::nullopt;
+        return s != 0 ? std::optional(0) : std::nullopt;
+      case Call::Kind::kGet:
+        return s == c.value ? std::optional(s) : std::nullopt;
+    }
+    return std::nullopt;
+  }
+};
+
+inline constexpr size_t kSmallKeys = 4;
+using SmallMap = std::array<int, kSmallKeys>;  ///< value by key; 0: absent
+
+/// A branch of four keys: its head, the changes staged over it, whether it exists (G1, G3, G4, G5).
+/// What a commit holds and which its first parent is, is read from the store afterwards and given to the model: the
+/// search decides order, a naive three-way merge beside it decides content.
+struct SmallBranch {
+  struct KnownCommit {
+    SmallMap map{};
+    int first_parent = -1;
+  };
+  struct Call {
+    enum class Kind {
+      kPut,
+      kPutIfAbsent,
+      kPutIfMatch,
+      kRemove,
+      kGet,
+      kList,
+      kGetCommitted,  ///< of the head, nothing staged
+      kReadHead,
+      kIsDirty,
+      kCommit,
+      kLand,       ///< merge, revert, cherry-pick: a new commit on a clean branch
+      kLandDirty,  ///< import: a new commit, staged changes stay
+      kReset,      ///< all, or one key
+      kHardReset,  ///< to `commit`, on a clean branch
+      kCreate,     ///< at `commit`
+      kDelete
+    } kind = Kind::kGet;
+    size_t key = 0;  ///< kReset: kSmallKeys is all
+    int value = 0, expected = 0;
+    SmallMap map{};
+    int commit = -1;  ///< that landed, was reset to, or was seen
+    /// Why it had no effect, as far as that says something about the state.
+    enum class Refusal { kNone, kCondition, kDirty, kNoChanges, kNoBranch, kExists } refusal = Refusal::kNone;
+  };
+  struct State {
+    bool exists = true;
+    int head = 0;
+    std::array<int, kSmallKeys> staged{-1, -1, -1, -1};  ///< -1: nothing staged; 0: a removal
+    bool operator==(const State&) const = default;
+  };
+  static size_t hash(const State& s) {
+    size_t h = static_cast<size_t>(s.head) * 2 + s.exists;
+    for (const int v : s.staged) h = h * 0x100000001b3 + static_cast<size_t>(v + 1);
+    return h * 0x9e3779b97f4a7c15;
+  }
+
+  std::vector<KnownCommit> commits;
+
+  SmallMap shown(const State& s) const {
+    SmallMap out = commits[static_cast<size_t>(s.head)].map;
+    for (size_t k = 0; k < kSmallKeys; ++k)
+      if (s.staged[k] >= 0) out[k] = s.staged[k];
+    return out;
+  }
+  bool dirty(const State& s) const { return shown(s) != commits[static_cast<size_t>(s.head)].map; }
+
+  std::optional<State> step(const State& s, const Call& c) const {
+    using Kind = Call::Kind;
+    using Refusal = Call::Refusal;
+    if (c.kind == Kind::kCreate) {
+      if (c.refusal == Refusal::kExists) return s.exists ? std::optional(s) : std::nullopt;
+      if (s.exists) return std::nullopt;
+      return State{true, c.commit, {-1, -1, -1, -1}};
+    }
+    if (c.refusal == Refusal::kNoBranch) return s.exists ? std::nullopt : std::optional(s);
+    if (!s.exists) return std::nullopt;
+    if (c.refusal == Refusal::kDirty) return dirty(s) ? std::optional(s) : std::nullopt;
+    if (c.refusal == Refusal::kNoChanges) return dirty(s) ? std::nullopt : std::optional(s);
+    State next = s;
+    const int seen = shown(s)[c.key % kSmallKeys];
+    switch (c.kind) {
+      case Kind::kPut:
+      case Kind::kPutIfAbsent:
+      case Kind::kPutIfMatch: {
+        const bool holds = c.kind == Kind::kPut || seen == (c.kind == Kind::kPutIfAbsent ? 0 : c.expected);
+        if (holds != (c.refusal == Refusal::kNone)) return std::nullopt;
+        if (holds) next.staged[c.key] = c.value;
+        return next;
+      }
+      case Kind::kRemove:
+        next.staged[c.key] = 0;
+        return next;
+      case Kind::kGet:
+        return seen == c.value ? std::optional(s) : std::nullopt;
+      case Kind::kList:
+        return shown(s) == c.map ? std::optional(s) : std::nullopt;
+      case Kind::kGetCommitted:
+        return commits[static_cast<size_t>(s.head)].map == c.map ? std::optional(s) : std::nullopt;
+      case Kind::kReadHead:
+        return s.head == c.commit ? std::optional(s) : std::nullopt;
+      case Kind::kIsDirty:
+        return dirty(s) == (c.value != 0) ? std::optional(s) : std::nullopt;
+      case Kind::kCommit: {
+        const KnownCommit& made = commits[static_cast<size_t>(c.commit)];
+        if (made.first_parent != s.head || made.map != shown(s)) return std::nullopt;
+        return State{true, c.commit, {-1, -1, -1, -1}};
+      }
+      case Kind::kLand:
+      case Kind::kLandDirty: {
+        const KnownCommit& made = commits[static_cast<size_t>(c.commit)];
+        if (made.first_parent != s.head || (c.kind == Kind::kLand && dirty(s))) return std::nullopt;
+        const SmallMap& before = commits[static_cast<size_t>(s.head)].map;
+        for (size_t k = 0; k < kSmallKeys; ++k)  // a row that changes nothing ends with the head it lay over
+          if (next.staged[k] == before[k]) next.staged[k] = -1;
+        next.head = c.commit;
+        return next;
+      }
+      case Kind::kReset:
+        for (size_t k = 0; k < kSmallKeys; ++k)
+          if (c.key == kSmallKeys || c.key == k) next.staged[k] = -1;
+        return next;
+      case Kind::kHardReset:
+        if (dirty(s)) return std::nullopt;
+        return State{true, c.commit, {-1, -1, -1, -1}};
+      case Kind::kDelete:
+        return State{false, 0, {-1, -1, -1, -1}};
+      case Kind::kCreate:
+        break;
+    }
+    return std::nullopt;
+  }
+};
+
+}  // namespace tarn::versioning::testing
