@@ -124,7 +124,29 @@ BENCHMARK(BM_ApplyEdits)
     ->Args({100'000, 1})
     ->Args({1'000'000, 1})
     ->Args({1'000'000, 1'000})
+    ->Args({10'000'000, 1})
+    ->Args({10'000'000, 1'000})
     ->Unit(benchmark::kMicrosecond);
+
+/// 10^6 keys behind 10^6 others, from a source.
+void BM_Append(benchmark::State& state) {
+  Repository& r = repository(state.range(0));
+  for (auto _ : state) {
+    uint64_t i = 0;
+    const auto builder = r.packs->begin();
+    const auto root = apply(
+        r.ctx, r.packs, r.root,
+        [&]() -> Result<std::optional<Edit>> {
+          if (i == static_cast<uint64_t>(state.range(1))) return std::optional<Edit>{};
+          const uint64_t at = i++;
+          return std::optional(Edit{"e" + r.keys[at], entry_of(at)});
+        },
+        *builder);
+    if (!root || !builder->finish(r.ctx)) state.SkipWithError("apply failed");
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(1));
+}
+BENCHMARK(BM_Append)->Args({1'000'000, 1'000'000})->Unit(benchmark::kMillisecond);
 
 void BM_Diff(benchmark::State& state) {
   Repository& r = repository(state.range(0));

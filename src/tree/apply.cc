@@ -1,8 +1,8 @@
 // Edits to a map: only touched leaves are read and written, and the result is what a build from scratch would give.
 //
-// Level by level, from the leaves up: nodes that an edit falls into are cut anew, from their start, until a new
-// boundary meets an old one (boundaries depend on keys only, so from there on the old nodes are right). What was
-// replaced at one level is the list of edits of the next.
+// One pass. On each level, nodes that an edit falls into are cut anew, from their start, until a new boundary meets an
+// old one (boundaries depend on keys only, so from there on the old nodes are right). What was replaced goes on at once
+// as edits of the level above.
 #include "tree/detail/level_writer.h"
 #include "tree/detail/walk.h"
 #include "tree/tree.h"
@@ -13,17 +13,59 @@ namespace {
 using detail::NodePtr;
 using detail::Ref;
 
-struct Replaced {
-  std::vector<Ref> removed, added;  ///< nodes of one level, in key order
-  bool whole_level = false;         ///< no other node is left on this level
+/// A leaf's edit: the caller's, or one that is ours to keep.
+struct LeafEdit {
+  std::string_view key;
+  const Entry* entry = nullptr;  ///< nullptr: removes
+  Edit* ours = nullptr;          ///< holds both; it goes when the call returns
 };
 
-/// Level 0: rows of leaves against the caller's edits.
+struct RefEdit {
+  std::string key;
+  std::optional<Ref> ref;
+};
+
+/// What becomes of the nodes of one level, as edits of the level above. Nodes that come out the same are no edits.
+class Replaced {
+ public:
+  using Taker = std::function<Result<void>(RefEdit)>;
+  /// @param every  gives nodes that came out the same too, and not what went: for the level of the root.
+  Replaced(Taker taker, bool every) : taker_(std::move(taker)), every_(every) {}
+  detail::OldRefs old() const { return &removed_; }
+  void remove(Ref ref) { removed_.push_back(std::move(ref)); }
+  Result<void> add(Ref ref) {
+    while (!removed_.empty() && removed_.front().key < ref.key) TRY(pass_removed());
+    if (!removed_.empty() && removed_.front().key == ref.key) {
+      const bool same = removed_.front().id == ref.id;
+      removed_.pop_front();
+      if (same && !every_) return {};
+    }
+    std::string key = ref.key;
+    return taker_({std::move(key), std::move(ref)});
+  }
+  Result<void> finish() {
+    while (!removed_.empty()) TRY(pass_removed());
+    return {};
+  }
+
+ private:
+  Result<void> pass_removed() {
+    std::string key = std::move(removed_.front().key);
+    removed_.pop_front();
+    return every_ ? base::ok() : taker_({std::move(key), std::nullopt});
+  }
+  const Taker taker_;
+  const bool every_;
+  std::deque<Ref> removed_;  ///< opened, and no new node came at or behind them yet
+};
+
+/// Level 0: rows of leaves.
 class LeafLevel {
  public:
-  LeafLevel(const detail::Target& target, std::span<const Edit> edits) : writer_(target), edits_(edits) {}
-  size_t edit_count() const { return edits_.size(); }
-  std::string_view edit_key(size_t i) const { return edits_[i].key; }
+  using Edit = LeafEdit;
+  LeafLevel(const detail::Target& target, uint32_t, Replaced& replaced)
+      : writer_(
+            target, [&replaced](Ref ref) { return replaced.add(std::move(ref)); }, replaced.old()) {}
   detail::LeafWriter& writer() { return writer_; }
 
   Result<void> open(NodePtr node) {
@@ -36,38 +78,33 @@ class LeafLevel {
   std::string_view key() const { return row_.key; }
   Result<void> advance() { return ++at_ <= node_->count() ? walk_.step(row_) : base::ok(); }
   Result<void> keep() { return writer_.add_stored(node_, row_); }
-  Result<void> insert(size_t i) {
-    if (!edits_[i].entry) return {};
-    return writer_.add(detail::row_of(edits_[i].key, *edits_[i].entry, writer_.arena()));
-  }
-  Result<void> replace(size_t i) {
-    if (!edits_[i].entry) return {};
-    detail::Row row = detail::row_of(edits_[i].key, *edits_[i].entry, writer_.arena());
-    if (detail::same_identity(row, row_)) return keep();
-    return writer_.add(std::move(row));
+  Result<void> insert(LeafEdit& edit) { return edit.entry != nullptr ? writer_.add(row_of(edit)) : base::ok(); }
+  Result<void> replace(LeafEdit& edit) {
+    if (edit.entry == nullptr) return {};
+    detail::Row row = row_of(edit);
+    return detail::same_identity(row, row_) ? keep() : writer_.add(std::move(row));
   }
 
  private:
+  detail::Row row_of(LeafEdit& edit) {
+    if (edit.ours == nullptr) return detail::row_of(edit.key, *edit.entry, writer_.arena());
+    const Item& item = writer_.hold(std::move(edit.ours->key), std::move(*edit.ours->entry));
+    return detail::row_of(item.key, item.entry, writer_.arena());
+  }
   detail::LeafWriter writer_;
-  std::span<const Edit> edits_;
   NodePtr node_;
   detail::Leaf::Walk walk_;
   detail::Row row_;
   uint32_t at_ = 0;
 };
 
-struct RefEdit {
-  std::string key;
-  std::optional<Ref> ref;
-};
-
 /// Level 1 and above: children against what was replaced below.
 class InternalLevel {
  public:
-  InternalLevel(const detail::Target& target, uint32_t level, std::vector<RefEdit> edits)
-      : writer_(target, level), edits_(std::move(edits)) {}
-  size_t edit_count() const { return edits_.size(); }
-  std::string_view edit_key(size_t i) const { return edits_[i].key; }
+  using Edit = RefEdit;
+  InternalLevel(const detail::Target& target, uint32_t level, Replaced& replaced)
+      : writer_(
+            target, level, [&replaced](Ref ref) { return replaced.add(std::move(ref)); }, replaced.old()) {}
   detail::InternalWriter& writer() { return writer_; }
 
   Result<void> open(NodePtr node) {
@@ -80,83 +117,97 @@ class InternalLevel {
   std::string_view key() const { return walk_.key(); }
   Result<void> advance() { return ++at_ <= node_->count() ? walk_.step() : base::ok(); }
   Result<void> keep() { return writer_.add(node_->child(at_ - 1, walk_.key())); }
-  Result<void> insert(size_t i) {
-    if (!edits_[i].ref) return {};
-    return writer_.add(*edits_[i].ref);
-  }
-  Result<void> replace(size_t i) { return insert(i); }
+  Result<void> insert(RefEdit& edit) { return edit.ref ? writer_.add(std::move(*edit.ref)) : base::ok(); }
+  Result<void> replace(RefEdit& edit) { return insert(edit); }
 
  private:
   detail::InternalWriter writer_;
-  std::vector<RefEdit> edits_;
   NodePtr node_;
   detail::Keys::Walk walk_;
   uint32_t at_ = 0;
 };
 
-/// Cuts one level anew where edits fall. The level has at least one edit and one node.
+/// Cuts one level anew where edits fall; the level has at least one node. Memory: the open node, old and new.
 template <class Level>
-Result<Replaced> edit_level(detail::LevelWalk& walk, Level& level) {
-  Replaced out;
-  size_t edit = 0;
-  const size_t edits = level.edit_count();
-  TRY(walk.seek(level.edit_key(0)));
-  out.whole_level = walk.is_first();
-  for (;;) {
-    const bool last = walk.is_last();
-    out.removed.push_back(walk.ref());
-    level.writer().known().emplace(walk.ref().id, walk.ref().at);
-    TRY_LET(NodePtr node, walk.load());
-    TRY(level.open(std::move(node)));
-    while (!level.done()) {
-      while (edit < edits && level.edit_key(edit) < level.key()) TRY(level.insert(edit++));
-      if (edit < edits && level.edit_key(edit) == level.key())
-        TRY(level.replace(edit++));
-      else
-        TRY(level.keep());
-      TRY(level.advance());
-    }
-    if (last) {
-      while (edit < edits) TRY(level.insert(edit++));
-      TRY(level.writer().flush());
-      break;
-    }
-    TRY_LET(const bool moved, walk.next());
-    if (!moved) return detail::corrupt("tree", "a level ends before its parents say");
-    if (!level.writer().closed()) continue;  // no boundary yet: the next node is cut anew too
-    if (edit == edits) {
-      out.whole_level = false;
-      break;
-    }
-    if (walk.ref().key < level.edit_key(edit) && !walk.is_last()) {
-      out.whole_level = false;
-      TRY(walk.seek(level.edit_key(edit)));
-    }
-  }
-  out.added = std::move(level.writer().refs());
-  return out;
-}
+class Editor {
+ public:
+  /// @param root  outlives the editor.
+  Editor(const detail::Target& target, Packs& packs, const Root& root, uint32_t level, Replaced::Taker taker)
+      : replaced_(std::move(taker), level == root.level),
+        walk_(target.ctx, packs, root, level),
+        level_(target, level, replaced_) {}
+  Editor(const Editor&) = delete;
+  Editor& operator=(const Editor&) = delete;
 
-/// What was replaced, as edits of the level above. Nodes that came out the same are no edits.
-std::vector<RefEdit> edits_above(Replaced& replaced) {
-  std::vector<RefEdit> edits;
-  size_t r = 0, a = 0;
-  auto& removed = replaced.removed;
-  auto& added = replaced.added;
-  while (r < removed.size() || a < added.size()) {
-    if (a == added.size() || (r < removed.size() && removed[r].key < added[a].key)) {
-      edits.push_back({std::move(removed[r++].key), std::nullopt});
-    } else if (r == removed.size() || added[a].key < removed[r].key) {
-      edits.push_back({added[a].key, added[a]});
-      ++a;
-    } else {
-      if (removed[r].id != added[a].id) edits.push_back({added[a].key, added[a]});
-      ++r;
-      ++a;
+  bool touched() const { return open_; }
+
+  Result<void> push(typename Level::Edit edit) {
+    TRY(go_to(edit.key));
+    if (level_.done() || edit.key < level_.key()) return level_.insert(edit);
+    TRY(level_.replace(edit));
+    return level_.advance();
+  }
+
+  /// No edit follows.
+  Result<void> finish() {
+    if (!open_) return {};
+    for (;;) {
+      TRY(keep_rest());
+      if (last_) {
+        TRY(level_.writer().flush());
+        break;
+      }
+      if (level_.writer().closed()) break;
+      TRY(next());
+      TRY(open());
+    }
+    return replaced_.finish();
+  }
+
+ private:
+  /// To the first item at or above `key`, or behind the last of all.
+  Result<void> go_to(std::string_view key) {
+    if (!open_) {
+      TRY(walk_.seek(key));
+      TRY(open());
+    }
+    for (;;) {
+      while (!level_.done() && level_.key() < key) {
+        TRY(level_.keep());
+        TRY(level_.advance());
+      }
+      if (!level_.done() || last_) return {};
+      TRY(next());
+      // Between two boundaries that met, old nodes stay as they are.
+      if (level_.writer().closed() && walk_.ref().key < key && !walk_.is_last()) TRY(walk_.seek(key));
+      TRY(open());
     }
   }
-  return edits;
-}
+  Result<void> keep_rest() {
+    while (!level_.done()) {
+      TRY(level_.keep());
+      TRY(level_.advance());
+    }
+    return {};
+  }
+  Result<void> next() {
+    TRY_LET(const bool moved, walk_.next());
+    return moved ? base::ok() : detail::corrupt("tree", "a level ends before its parents say");
+  }
+  Result<void> open() {
+    replaced_.remove(walk_.ref());
+    last_ = walk_.is_last();
+    TRY_LET(NodePtr node, walk_.load());
+    TRY(level_.open(std::move(node)));
+    open_ = true;
+    return {};
+  }
+
+  Replaced replaced_;
+  detail::LevelWalk walk_;
+  Level level_;
+  bool open_ = false, last_ = false;
+};
 
 /// A root with one child is no root: the child is.
 Result<Root> without_single_children(const Context& ctx, Packs& packs, Root root) {
@@ -168,64 +219,111 @@ Result<Root> without_single_children(const Context& ctx, Packs& packs, Root root
   return root;
 }
 
-Result<void> check_edits(std::span<const Edit> edits) {
-  static const Entry kNone;
-  for (size_t i = 0; i < edits.size(); ++i) {
-    if (i > 0 && edits[i].key <= edits[i - 1].key)
-      return Error(Code::kInvalid, "path",
-                   "edits must come in ascending order: '" + edits[i].key + "' came after '" + edits[i - 1].key + "'");
-    TRY(detail::check_item(edits[i].key, edits[i].entry ? *edits[i].entry : kNone));
+/// An editor for each level of a tree, each feeding the next; above the root's level the tree grows as it must.
+class TreeEditor {
+ public:
+  TreeEditor(const detail::Target& target, Packs& packs, const Root& root)
+      : target_(target), packs_(packs), root_(root), tower_(target, root.level) {
+    for (uint32_t level = 1; level <= root.level; ++level)
+      internals_.push_back(std::make_unique<Editor<InternalLevel>>(target, packs, root, level, taker(level)));
+    leaves_ = std::make_unique<Editor<LeafLevel>>(target, packs, root, 0, taker(0));
   }
-  return {};
-}
+  Result<void> push(const LeafEdit& edit) { return leaves_->push(edit); }
+  Result<Root> finish() {
+    TRY(leaves_->finish());
+    for (const auto& level : internals_) TRY(level->finish());
+    const bool touched = internals_.empty() ? leaves_->touched() : internals_.back()->touched();
+    if (!touched) return root_;
+    TRY_LET(const std::optional<Root> built, tower_.finish());
+    if (!built) return empty_root(root_.parameters);
+    if (built->id == root_.id) return root_;
+    return without_single_children(target_.ctx, packs_, *built);
+  }
 
-Result<Root> apply_edits(const Context& ctx, Packs& packs, const Root& root, std::span<const Edit> edits,
-                         const detail::Target& target) {
-  std::vector<RefEdit> above;
-  for (uint32_t level = 0; level <= root.level; ++level) {
-    detail::LevelWalk walk(ctx, packs, root, level);
-    Replaced replaced;
-    if (level == 0) {
-      LeafLevel leaves(target, edits);
-      TRY_LET(replaced, edit_level(walk, leaves));
-    } else {
-      InternalLevel internals(target, level, std::move(above));
-      TRY_LET(replaced, edit_level(walk, internals));
-    }
-    if (replaced.whole_level) {
-      if (replaced.added.empty()) return empty_root(root.parameters);
-      TRY_LET(const Root built, detail::build_above(target, std::move(replaced.added), level));
-      return without_single_children(ctx, packs, built);
-    }
-    above = edits_above(replaced);
-    if (above.empty()) return root;
+ private:
+  Replaced::Taker taker(uint32_t level) {
+    if (level == root_.level) return [this](RefEdit edit) { return tower_.add(std::move(*edit.ref)); };
+    return [this, level](RefEdit edit) { return internals_[level]->push(std::move(edit)); };
   }
-  return Error(Code::kInternal, "tree", "the root level was not whole");
+  const detail::Target target_;
+  Packs& packs_;
+  const Root& root_;
+  detail::Tower tower_;
+  std::vector<std::unique_ptr<Editor<InternalLevel>>> internals_;  ///< from level 1 on
+  std::unique_ptr<Editor<LeafLevel>> leaves_;
+};
+
+/// Gives the edits one by one. The edit is valid until the next call; nullopt: no more.
+using Edits = std::function<Result<std::optional<LeafEdit>>()>;
+
+Result<Root> apply_edits(const Context& ctx, Packs& packs, const Root& root, const Edits& edits, PackBuilder& into) {
+  TRY(detail::check(root.parameters));
+  detail::NodeSink& sink = detail::sink_of(into);
+  const detail::Target target{ctx, sink, root.parameters, detail::NodeSink::Keep::kYes};
+  static const Entry kNone;
+  std::optional<TreeEditor> editor;
+  std::optional<detail::Tower> tower;  // where the base is empty
+  std::optional<detail::LeafWriter> leaves;
+  if (root.count > 0) {
+    editor.emplace(target, packs, root);
+  } else {
+    tower.emplace(target, 0);
+    leaves.emplace(target, [&](Ref ref) { return tower->add(std::move(ref)); });
+  }
+  std::string last;
+  bool first = true;
+  for (;;) {
+    TRY_LET(const std::optional<LeafEdit> edit, edits());
+    if (!edit) break;
+    if (!first && edit->key <= last)
+      return Error(Code::kInvalid, "path",
+                   "edits must come in ascending order: '" + std::string(edit->key) + "' came after '" + last + "'");
+    TRY(detail::check_item(edit->key, edit->entry != nullptr ? *edit->entry : kNone));
+    first = false;
+    last.assign(edit->key);
+    if (editor) {
+      TRY(editor->push(*edit));
+    } else if (edit->ours != nullptr && edit->entry != nullptr) {
+      const Item& item = leaves->hold(std::move(edit->ours->key), std::move(*edit->ours->entry));
+      TRY(leaves->add(detail::row_of(item.key, item.entry, leaves->arena())));
+    } else if (edit->entry != nullptr) {
+      TRY(leaves->add(detail::row_of(edit->key, *edit->entry, leaves->arena())));
+    }
+  }
+  Root result = root;
+  if (editor) {
+    TRY_LET(result, editor->finish());
+  } else {
+    TRY(leaves->flush());
+    TRY_LET(const std::optional<Root> built, tower->finish());
+    if (built) result = *built;
+  }
+  sink.set_entries(result.count);
+  return result;
 }
 
 }  // namespace
 
-Result<Root> apply(const Context& ctx, std::shared_ptr<Packs> packs, const Root& root, std::span<const Edit> edits,
+Result<Root> apply(const Context& ctx, const std::shared_ptr<Packs>& packs, const Root& root,
+                   std::span<const Edit> edits, PackBuilder& into) {
+  size_t at = 0;
+  const Edits each = [&]() -> Result<std::optional<LeafEdit>> {
+    if (at == edits.size()) return std::optional<LeafEdit>{};
+    const Edit& edit = edits[at++];
+    return std::optional(LeafEdit{edit.key, edit.entry ? &*edit.entry : nullptr, nullptr});
+  };
+  return apply_edits(ctx, *packs, root, each, into);
+}
+
+Result<Root> apply(const Context& ctx, const std::shared_ptr<Packs>& packs, const Root& root, const EditSource& source,
                    PackBuilder& into) {
-  TRY(detail::check(root.parameters));
-  TRY(check_edits(edits));
-  detail::NodeSink& sink = detail::sink_of(into);
-  Root result = root;
-  if (root.count == 0) {
-    size_t at = 0;
-    const ItemSource present = [&]() -> Result<std::optional<Item>> {
-      while (at < edits.size() && !edits[at].entry) ++at;
-      if (at == edits.size()) return std::optional<Item>{};
-      const Edit& edit = edits[at++];
-      return std::optional(Item{edit.key, *edit.entry});
-    };
-    TRY_LET(result, build(ctx, root.parameters, present, into));
-  } else if (!edits.empty()) {
-    const detail::Target target{ctx, sink, root.parameters, detail::NodeSink::Keep::kYes};
-    TRY_LET(result, apply_edits(ctx, *packs, root, edits, target));
-  }
-  sink.set_entries(result.count);
-  return result;
+  std::optional<Edit> edit;
+  const Edits each = [&]() -> Result<std::optional<LeafEdit>> {
+    TRY_LET(edit, source());
+    if (!edit) return std::optional<LeafEdit>{};
+    return std::optional(LeafEdit{edit->key, edit->entry ? &*edit->entry : nullptr, &*edit});
+  };
+  return apply_edits(ctx, *packs, root, each, into);
 }
 
 }  // namespace tarn::tree

@@ -1,6 +1,4 @@
 // A map from sorted items, in one pass.
-#include <deque>
-
 #include "tree/detail/level_writer.h"
 #include "tree/tree.h"
 
@@ -10,8 +8,8 @@ Result<Root> build(const Context& ctx, const Parameters& parameters, const ItemS
   TRY(detail::check(parameters));
   detail::NodeSink& sink = detail::sink_of(into);
   const detail::Target target{ctx, sink, parameters, detail::NodeSink::Keep::kNo};
-  detail::LeafWriter leaves(target);
-  std::deque<Item> items;  // of the open leaf
+  detail::Tower tower(target, 0);
+  detail::LeafWriter leaves(target, [&](detail::Ref ref) { return tower.add(std::move(ref)); });
   std::string last;
   bool first = true;
   for (;;) {
@@ -23,15 +21,14 @@ Result<Root> build(const Context& ctx, const Parameters& parameters, const ItemS
     TRY(detail::check_item(item->key, item->entry));
     first = false;
     last = item->key;
-    items.push_back(std::move(*item));
-    TRY(leaves.add(detail::row_of(items.back().key, items.back().entry, leaves.arena())));
-    if (leaves.closed()) items.clear();
+    const Item& held = leaves.hold(std::move(item->key), std::move(item->entry));
+    TRY(leaves.add(detail::row_of(held.key, held.entry, leaves.arena())));
   }
   TRY(leaves.flush());
-  if (leaves.refs().empty()) return empty_root(parameters);
-  TRY_LET(const Root root, detail::build_above(target, std::move(leaves.refs()), 0));
-  sink.set_entries(root.count);
-  return root;
+  TRY_LET(const std::optional<Root> root, tower.finish());
+  if (!root) return empty_root(parameters);
+  sink.set_entries(root->count);
+  return *root;
 }
 
 }  // namespace tarn::tree

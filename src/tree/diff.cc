@@ -111,7 +111,7 @@ class TreeDiff final : public ChangeCursor {
 
 }  // namespace
 
-std::unique_ptr<ChangeCursor> diff(std::shared_ptr<Packs> packs, const Root& left, const Root& right,
+std::unique_ptr<ChangeCursor> diff(const std::shared_ptr<Packs>& packs, const Root& left, const Root& right,
                                    std::string_view prefix, std::string_view from) {
   return std::make_unique<TreeDiff>(packs, left, packs, right, prefix, from);
 }

@@ -115,11 +115,17 @@ Written write_pack(Codec codec) {
   detail::PackWriter writer(home, codec, detail::kPackSizeMax);
   const Model model = golden_model();
   const detail::Target target{ctx, writer, kParameters, detail::NodeSink::Keep::kYes};
-  detail::LeafWriter leaves(target);
+  std::vector<detail::Ref> refs;
+  detail::LeafWriter leaves(target, [&](detail::Ref ref) {
+    refs.push_back(std::move(ref));
+    return base::ok();
+  });
   for (const auto& [key, entry] : model) EXPECT_TRUE(leaves.add(detail::row_of(key, entry, leaves.arena())));
   EXPECT_TRUE(leaves.flush());
   Written out;
-  out.root = *detail::build_above(target, leaves.refs(), 0);
+  detail::Tower tower(target, 0);
+  for (detail::Ref& ref : refs) EXPECT_TRUE(tower.add(std::move(ref)));
+  out.root = **tower.finish();
   writer.add_commit(kCommit, "a commit record");
   std::vector<Change> changes;
   for (int i = 0; i < 12; ++i) {

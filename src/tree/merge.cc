@@ -15,7 +15,7 @@ ChangeType type_of(const std::optional<Entry>& left, const std::optional<Entry>&
 
 }  // namespace
 
-Result<Merged> merge(const Context& ctx, std::shared_ptr<Packs> packs, const Root& base, const Root& source,
+Result<Merged> merge(const Context& ctx, const std::shared_ptr<Packs>& packs, const Root& base, const Root& source,
                      const Root& destination, Strategy strategy, PackBuilder& into) {
   Merged merged;
   const auto theirs = diff(packs, base, source), ours = diff(packs, base, destination);

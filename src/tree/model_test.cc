@@ -102,6 +102,100 @@ TEST(Tree, BatchingDoesNotMatter) {
   }
 }
 
+EditSource source_of(const std::vector<Edit>& edits) {
+  return [&edits, at = size_t{0}]() mutable -> Result<std::optional<Edit>> {
+    if (at == edits.size()) return std::optional<Edit>{};
+    return std::optional(edits[at++]);
+  };
+}
+
+Root stream_to(World& w, const Root& root, const std::vector<Edit>& edits) {
+  const auto builder = w.packs->begin();
+  const auto next = apply(w.ctx, w.packs, root, source_of(edits), *builder);
+  EXPECT_TRUE(next) << next.error().text();
+  EXPECT_TRUE(builder->finish(w.ctx));
+  return next ? *next : root;
+}
+
+// Goal: edits from a source do what the same edits in a span do, and what a build from scratch does: the whole root is
+// equal, level and sums too, for scattered edits, long runs of appended and replaced keys, and cleared ranges.
+TEST(Tree, EditsFromASourceGiveTheRootOfASpanAndOfARebuild) {
+  for (const uint64_t seed : seeds(40)) {
+    SCOPED_TRACE("TARN_SEED=" + std::to_string(seed));
+    World w(seed);
+    const Parameters p = w.chance(4) ? Parameters{} : small_nodes(seed);
+    Model model;
+    Root root = empty_root(p);
+    for (int step = 0; step < 8; ++step) {
+      std::vector<Edit> edits;
+      if (w.chance(3)) {  // a range: replaced, cleared, or appended behind all
+        const std::string prefix = w.chance(3) ? "\xff\xff" + std::to_string(step) : w.key().substr(0, w.below(3));
+        std::map<std::string, std::optional<Entry>> range;
+        for (auto it = model.lower_bound(prefix); it != model.end() && it->first.starts_with(prefix); ++it)
+          range[it->first] = w.chance(2) ? std::optional(w.entry(it->first)) : std::nullopt;
+        if (!w.chance(4))
+          for (size_t i = 0, n = w.below(300); i < n; ++i) {
+            std::string key = prefix + w.key() + w.text(w.below(3));
+            range[key] = w.entry(key);
+          }
+        for (auto& [key, entry] : range) {
+          if (entry)
+            World::put(model, key, *entry);
+          else
+            model.erase(key);
+          edits.push_back({key, std::move(entry)});
+        }
+      } else {
+        edits = w.edits(model, w.below(w.chance(2) ? 5 : 200));
+      }
+      const Root span = w.apply_to(root, edits), streamed = stream_to(w, root, edits), rebuilt = w.build_from(model, p);
+      ASSERT_EQ(streamed.id.hex(), rebuilt.id.hex()) << "step " << step << ", " << model.size() << " keys";
+      ASSERT_EQ(span.id.hex(), rebuilt.id.hex());
+      ASSERT_EQ(std::tuple(streamed.level, streamed.count, streamed.bytes),
+                std::tuple(rebuilt.level, rebuilt.count, rebuilt.bytes));
+      root = w.chance(2) ? span : streamed;
+      if (w.chance(3)) w.reopen();
+      ASSERT_TRUE(w.read_all(root) == model);
+    }
+  }
+}
+
+TEST(Tree, AnErrorOfTheSourceComesBackAsItIs) {
+  World w(1);
+  Model model;
+  const Root root = w.apply_to(empty_root(small_nodes()), w.edits(model, 200));
+  for (const Root& base : {root, empty_root(small_nodes())}) {
+    const auto builder = w.packs->begin();
+    int n = 0;
+    const auto result = apply(
+        w.ctx, w.packs, base,
+        [&]() -> Result<std::optional<Edit>> {
+          if (++n == 50) return Error(Code::kCancelled, "request", "planted");
+          return std::optional(Edit{"k" + std::to_string(1000 + n), Entry{}});
+        },
+        *builder);
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code(), Code::kCancelled);
+  }
+}
+
+// Goal: what is read and written follows the change, not the map. Method: a cold tree, one key, counted.
+TEST(Tree, OneEditReadsAndWritesItsPathOnly) {
+  World w(4);
+  Model model;
+  for (int i = 0; i < 60'000; ++i) model.emplace("k" + std::to_string(i), Entry{});
+  const Root root = w.build_from(model, small_nodes());
+  w.reopen();
+  w.store.reads = 0;
+  const uint64_t before = *w.memory->stored_bytes(w.ctx);
+  Entry entry;
+  entry.size = 5;
+  const Root next = w.apply_to(root, {{"k30000", entry}});
+  EXPECT_NE(next.id, root.id);
+  EXPECT_LE(w.store.reads, 3 * (root.level + 1));
+  EXPECT_LE(*w.memory->stored_bytes(w.ctx) - before, 8192u);
+}
+
 TEST(Tree, DefaultNodeSizesAreCanonicalToo) {
   World w(5);
   Parameters p;

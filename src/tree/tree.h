@@ -184,18 +184,26 @@ Result<Totals> totals(const Context& ctx, Packs& packs, const Root& root, std::s
 
 /// Applies edits (sorted by key, each key once) and gives the new root; the same records give the same root whatever
 /// the history. When an edit's entry has the identity of the base's, the base's record stays. Cost: O(touched leaves +
-/// depth). Errors: kInvalid (order broken, key above 65,535 bytes, nested manifest), kTooLarge, kCorrupt, kUnavailable,
-/// and block::Store::put's when a pack fills up.
-Result<Root> apply(const Context& ctx, std::shared_ptr<Packs> packs, const Root& root, std::span<const Edit> edits,
+/// depth); edits that lie side by side, as appended ones do, go at the speed of build(). Memory: the open node of each
+/// level and the builder's, not the edits. Errors: kInvalid (order broken, key above 65,535 bytes, nested manifest),
+/// kTooLarge, kCorrupt, kUnavailable, and block::Store::put's when a pack fills up. After an error the builder holds
+/// nodes that nothing refers to: drop it.
+Result<Root> apply(const Context& ctx, const std::shared_ptr<Packs>& packs, const Root& root,
+                   std::span<const Edit> edits, PackBuilder& into);
+/// The same from a source (nullopt = end), whose own error comes back as it is: millions of edits, or edits that are
+/// made on the way.
+using EditSource = std::function<Result<std::optional<Edit>>()>;
+Result<Root> apply(const Context& ctx, const std::shared_ptr<Packs>& packs, const Root& root, const EditSource& source,
                    PackBuilder& into);
 
-/// Builds from items in ascending key order (nullopt = end). Errors: kInvalid when the order is broken.
+/// Builds from items in ascending key order (nullopt = end). Memory: the open node of each level and the builder's.
+/// Errors: kInvalid when the order is broken; the source's own.
 using ItemSource = std::function<Result<std::optional<Item>>()>;
 Result<Root> build(const Context& ctx, const Parameters& parameters, const ItemSource& source, PackBuilder& into);
 
 /// What turns `left` into `right`, in key order, from the first key >= `from`, below `prefix`.
 /// Cost: O(changed leaves), by skipping equal hashes.
-std::unique_ptr<ChangeCursor> diff(std::shared_ptr<Packs> packs, const Root& left, const Root& right,
+std::unique_ptr<ChangeCursor> diff(const std::shared_ptr<Packs>& packs, const Root& left, const Root& right,
                                    std::string_view prefix = {}, std::string_view from = {});
 /// The same across two repositories (their packs differ).
 std::unique_ptr<ChangeCursor> diff(std::shared_ptr<Packs> left_packs, const Root& left,
@@ -218,7 +226,7 @@ struct Merged {
 
 /// Three-way merge per key, by identity: a side that did not change loses to the one that did; equal changes on both
 /// sides keep the destination's record. Cost: O(changed leaves of both sides).
-Result<Merged> merge(const Context& ctx, std::shared_ptr<Packs> packs, const Root& base, const Root& source,
+Result<Merged> merge(const Context& ctx, const std::shared_ptr<Packs>& packs, const Root& base, const Root& source,
                      const Root& destination, Strategy strategy, PackBuilder& into);
 
 /// What a check read.

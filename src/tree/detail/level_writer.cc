@@ -8,7 +8,24 @@ void move_tail(AddressRow& address, std::string_view key) {
   if (!address.tail.empty()) address.tail = key.substr(key.size() - address.tail.size());
 }
 
+/// Where a node lies already, if it is one of the old ones.
+const Location* find_old(OldRefs old, const NodeId& id) {
+  if (old != nullptr)
+    for (const Ref& ref : *old)
+      if (ref.id == id) return &ref.at;
+  return nullptr;
+}
+
 }  // namespace
+
+LeafWriter::LeafWriter(const Target& target, RefTaker taker, OldRefs old)
+    : target_(target), taker_(std::move(taker)), old_(old), boundary_(target.parameters, 0) {}
+
+const Item& LeafWriter::hold(std::string key, Entry entry) {
+  if (items_.capacity() == 0) items_.reserve(target_.parameters.leaf_max);
+  ENSURE(items_.size() < items_.capacity());  // rows refer to items: they must not move
+  return items_.emplace_back(std::move(key), std::move(entry));
+}
 
 Result<void> LeafWriter::add(Row row) {
   const bool ends = boundary_.add(row.key);
@@ -47,16 +64,16 @@ Result<void> LeafWriter::close() {
   }
   std::string body = encode_leaf(rows_);
   Ref ref{std::string(rows_.back().key), base::sha256(body), {}, rows_.size(), bytes};
-  if (const auto it = known_.find(ref.id); it != known_.end()) {
-    ref.at = it->second;
+  if (const Location* at = find_old(old_, ref.id)) {
+    ref.at = *at;
   } else {
     TRY_LET(ref.at, target_.sink.add_node(target_.ctx, ref.id, std::move(body), hints, target_.keep));
   }
-  refs_.push_back(std::move(ref));
   rows_.clear();
   arena_.clear();
+  items_.clear();
   if (held_.size() > 1) held_.erase(held_.begin(), held_.end() - 1);
-  return {};
+  return taker_(std::move(ref));
 }
 
 Result<void> InternalWriter::add(Ref child) {
@@ -82,14 +99,13 @@ Result<void> InternalWriter::close() {
   }
   std::string body = encode_internal(static_cast<uint8_t>(level_), children_);
   Ref ref{children_.back().key, base::sha256(body), {}, count, bytes};
-  if (const auto it = known_.find(ref.id); it != known_.end()) {
-    ref.at = it->second;
+  if (const Location* at = find_old(old_, ref.id)) {
+    ref.at = *at;
   } else {
     TRY_LET(ref.at, target_.sink.add_node(target_.ctx, ref.id, std::move(body), hints, target_.keep));
   }
-  refs_.push_back(std::move(ref));
   children_.clear();
-  return {};
+  return taker_(std::move(ref));
 }
 
 Root root_of(const Parameters& parameters, const Ref& ref, uint32_t level) {
@@ -103,15 +119,27 @@ Root root_of(const Parameters& parameters, const Ref& ref, uint32_t level) {
   return root;
 }
 
-Result<Root> build_above(const Target& target, std::vector<Ref> refs, uint32_t level) {
-  while (refs.size() > 1) {
-    ++level;
-    InternalWriter writer(target, level);
-    for (Ref& ref : refs) TRY(writer.add(std::move(ref)));
-    TRY(writer.flush());
-    refs = std::move(writer.refs());
+Result<void> Tower::add(Ref ref) {
+  if (!parents_) {
+    if (!only_) {
+      only_ = std::move(ref);
+      return {};
+    }
+    above_ = std::make_unique<Tower>(target_, level_ + 1);
+    parents_ = std::make_unique<InternalWriter>(target_, level_ + 1,
+                                                [this](Ref parent) { return above_->add(std::move(parent)); });
+    TRY(parents_->add(std::move(*only_)));
   }
-  return root_of(target.parameters, refs.front(), level);
+  return parents_->add(std::move(ref));
+}
+
+Result<std::optional<Root>> Tower::finish() {
+  if (parents_) {
+    TRY(parents_->flush());
+    return above_->finish();
+  }
+  if (!only_) return std::optional<Root>{};
+  return std::optional(root_of(target_.parameters, *only_, level_));
 }
 
 Result<void> check_item(std::string_view key, const Entry& entry) {

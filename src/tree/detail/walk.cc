@@ -41,20 +41,21 @@ std::optional<std::string> end_of_prefix(std::string_view prefix) {
 
 Result<void> LevelWalk::seek(std::string_view key) {
   const size_t depth = root_.level - level_;
+  bool same = true;  // so far the way is the one that was gone last
   for (size_t d = 0; d < depth; ++d) {
     NodePtr node;
-    if (d == 0) {
-      if (!path_.empty()) {
-        node = path_[0].node;
-      } else {
-        TRY_LET(node, load_root(ctx_, packs_, root_));
-      }
+    if (same && d < path_.size()) {
+      node = path_[d].node;
+    } else if (d == 0) {
+      TRY_LET(node, load_root(ctx_, packs_, root_));
     } else {
       const Step& above = path_[d - 1];
       TRY_LET(node, load_child(ctx_, packs_, *above.node, above.index));
     }
     TRY_LET(const Keys::Found found, node->internal().keys().lower_bound(key));
     const uint32_t index = std::min(found.index, node->count() - 1);
+    same = same && d < path_.size() && path_[d].index == index;
+    if (same) continue;
     path_.resize(d);
     path_.push_back({std::move(node), index});
   }
