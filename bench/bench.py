@@ -34,11 +34,16 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
 
-    def __enter__(self):
+    def command(self):
         tarn = os.environ.get("TARN_BIN", str(ROOT / "build" / "tarn"))
+        return [tarn, "serve", "--data", str(self.folder / "data"), "--listen", f"127.0.0.1:{self.port}"]
+
+    def environment(self):
+        return {**os.environ, "TARN_ADMIN_KEY": KEY, "TARN_ADMIN_SECRET": SECRET}
+
+    def __enter__(self):
         self.log = open(self.folder / "server.log", "w")
-        self.process = subprocess.Popen([tarn, "serve", "--data", str(self.folder / "data"), "--listen", f"127.0.0.1:{self.port}"], stdout=self.log,
-                                        stderr=subprocess.STDOUT, env={**os.environ, "TARN_ADMIN_KEY": KEY, "TARN_ADMIN_SECRET": SECRET})
+        self.process = subprocess.Popen(self.command(), stdout=self.log, stderr=subprocess.STDOUT, env=self.environment())
         end = time.monotonic() + 30
         while True:
             try:
@@ -59,8 +64,13 @@ class Server:
         """The decoded answer; anything but 2xx ends the measurement with the server's own message."""
         data = json.dumps(body) if content_type == "application/json" and body is not None else body
         headers = {"Authorization": "Basic " + base64.b64encode(f"{KEY}:{SECRET}".encode()).decode(), "Content-Type": content_type}
-        self.connection.request(method, "/api/v1" + path, data, headers)
-        answer = self.connection.getresponse()
+        try:
+            self.connection.request(method, "/api/v1" + path, data, headers)
+            answer = self.connection.getresponse()
+        except (BrokenPipeError, ConnectionResetError, http.client.RemoteDisconnected):  # a kept connection that the server gave up while idle
+            self.connection.close()
+            self.connection.request(method, "/api/v1" + path, data, headers)
+            answer = self.connection.getresponse()
         text = answer.read()
         if not 200 <= answer.status < 300:
             raise SystemExit(f"bench: {method} {path} answered {answer.status}: {text[:500].decode(errors='replace')}")
