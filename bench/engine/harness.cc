@@ -61,7 +61,7 @@ std::string power(uint64_t n) {
     rest /= 10;
     ++tens;
   }
-  if (tens < 3) return std::to_string(n);
+  if (tens < 4) return n < 1'000 ? std::to_string(n) : fmt::format("{},{:03}", n / 1'000, n % 1'000);
   return rest == 1 ? fmt::format("10^{}", tens) : fmt::format("{}*10^{}", rest, tens);
 }
 

@@ -375,8 +375,14 @@ rocksdb::Options tuning(const RocksOptions& options, rocksdb::Env* environment) 
   out.wal_recovery_mode = options.cut_damaged_log ? rocksdb::WALRecoveryMode::kPointInTimeRecovery
                                                   : rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   rocksdb::BlockBasedTableOptions table;
-  table.block_cache = rocksdb::NewLRUCache(options.cache_bytes);
+  // Index and filter of a table are split into small blocks. In one piece the filter of a million keys has more than a
+  // megabyte, fits into no shard of a small cache, and every look-up would read it whole.
+  constexpr int kCacheShardBits = 3;
+  table.block_cache = rocksdb::NewLRUCache(options.cache_bytes, kCacheShardBits);
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10, false));
+  table.index_type = rocksdb::BlockBasedTableOptions::IndexType::kTwoLevelIndexSearch;
+  table.partition_filters = true;
+  table.metadata_block_size = 4 << 10;
   table.cache_index_and_filter_blocks = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
   table.block_size = 8 << 10;
