@@ -72,10 +72,16 @@ Result<Commit> EngineImpl::load_commit(const Context& ctx, const Repository& rep
   TRY_LET(const std::optional<kv::Row> row, kv_.get(ctx, keys::commit(repository.id, id)));
   if (!row) return Error(Code::kNotFound, "commit", "commit " + id.hex() + " does not exist in " + repository.name);
   TRY_LET(StoredCommit stored, decode_commit(row->value, id));
+  auto shared = std::make_shared<const Commit>(stored.commit);
   base::Lock lock(mutex_);
-  if (commits_.size() >= kCachedCommits) commits_.clear();
-  commits_.emplace(cache_key, std::make_shared<Commit>(stored.commit));
+  cache_commit(repository.id, std::move(shared));
   return std::move(stored.commit);
+}
+
+void EngineImpl::cache_commit(const std::string& repository_id, std::shared_ptr<const Commit> commit) {
+  if (commits_.size() >= kCachedCommits) commits_.clear();
+  std::string key = repository_id + std::string(commit->id.digest().bytes());
+  commits_.emplace(std::move(key), std::move(commit));
 }
 
 Result<void> EngineImpl::require_alive(const Context& ctx, const Repository& repository) {
@@ -128,7 +134,10 @@ Result<void> EngineImpl::publish(const Context& ctx, const Repository& repositor
   batch.require_present(keys::alive(repository.id));
   batch.put(keys::commit(repository.id, commit.id), encode_commit(commit, repository.id, branch));
   const auto applied = kv_.apply(ctx, batch);
-  if (applied) return {};
+  if (applied) {
+    know(repository, commit);
+    return {};
+  }
   if (applied.error().code() == Code::kConflict)
     return Error(Code::kNotFound, "repository", "repository '" + repository.name + "' does not exist");
   return applied.error();

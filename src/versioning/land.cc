@@ -113,6 +113,7 @@ Result<Commit> EngineImpl::land(const Context& ctx, const Repository& repository
     return Error(Code::kConflict, "key", applied.error().message());
   }
   reach(Stage::kAfter);
+  if (!deletes) know(repository, candidate.commit);
   // A full list means that there may be more rows than it names.
   if (candidate.sealed.size() >= 256) clean_later(repository, candidate.branch);
   return candidate.commit;

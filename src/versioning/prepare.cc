@@ -1,4 +1,5 @@
 // Candidates of commits and edits: a durable commit that is nobody's head yet.
+#include "tree/change_filter.h"
 #include "versioning/detail/engine_impl.h"
 
 namespace tarn::versioning::detail {
@@ -24,6 +25,8 @@ Result<void> EngineImpl::seal(const Context& ctx, const Repository& repository, 
                               std::span<const tree::Change> changes, tree::PackBuilder& builder) {
   commit.id = commit_id(canonical_commit(commit, repository.id, branch));
   const std::string id(commit.id.digest().bytes());
+  commit.pack = builder.pack_id();
+  if (!changes.empty()) commit.filter = tree::encode_change_filter(changes, kFilterBesideMax);
   builder.add_commit(id, encode_commit(commit, repository.id, branch));
   if (!changes.empty()) builder.add_change_set(id, changes);
   reach(Stage::kWritePack);
@@ -66,6 +69,7 @@ Result<Candidate> EngineImpl::prepare_commit(const Context& ctx, const Repositor
   TRY_LET(candidate.commit.root, tree::apply(ctx, store, head.root, edits, *builder));
   const bool changed = candidate.commit.root.id != head.root.id;  // apply() keeps the base's record of equal identity
   if (!changed && !spec.allow_empty) return no_changes();
+  if (!changed) candidate.commit.filter = tree::encode_change_filter({}, kFilterBesideMax);
   std::vector<tree::Change> changes;
   if (changed && edits.size() <= kChangeSetEdits) {
     for (const tree::Edit& edit : edits) {

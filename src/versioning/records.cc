@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::string_view kCommitDomain("tarn.commit\0", 12);
 constexpr uint8_t kCommitVersion = 1;
-constexpr uint8_t kStored = 1;  // first byte of every binary record of this room
+constexpr uint8_t kStored = 1;        // first byte of every binary record of this room
+constexpr uint8_t kStoredCommit = 2;  // of a commit; 1 has neither pack nor filter
 
 Error unknown_format(std::string_view subject) {
   return Error(Code::kCorrupt, std::string(subject),
@@ -25,6 +26,53 @@ Result<void> expect_version(base::ByteReader& reader, std::string_view subject) 
   TRY_LET(const uint8_t version, reader.u8());
   if (version != kStored) return unknown_format(subject);
   return {};
+}
+
+/// The 16 bytes of an id of the usual form, or nullopt.
+std::optional<std::string> uuid_bytes(std::string_view id) {
+  if (id.size() != 36) return std::nullopt;
+  std::string hex;
+  for (size_t i = 0; i < id.size(); ++i) {
+    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    if (dash != (id[i] == '-') || (id[i] >= 'A' && id[i] <= 'F')) return std::nullopt;
+    if (!dash) hex.push_back(id[i]);
+  }
+  return base::from_hex(hex);
+}
+
+std::string uuid_text(std::string_view bytes16) {
+  std::string text = base::to_hex(bytes16);
+  for (const size_t at : {8u, 13u, 18u, 23u}) text.insert(at, 1, '-');
+  return text;
+}
+
+/// The parts of a stored commit.
+struct Stored {
+  std::string_view canonical, root;
+  std::string pack;
+  std::string_view filter;
+};
+
+Result<Stored> split_stored(base::ByteReader& in) {
+  TRY_LET(const uint8_t version, in.u8());
+  if (version != kStored && version != kStoredCommit) return unknown_format("commit");
+  Stored parts;
+  TRY_LET(parts.canonical, in.text());
+  TRY_LET(parts.root, in.text());
+  if (version == kStoredCommit) {
+    TRY_LET(const uint8_t kind, in.u8());
+    if (kind > 1) return in.corrupt("unknown kind of pack id");
+    if (kind == 1) {
+      TRY_LET(const std::string_view uuid, in.raw(16));
+      parts.pack = uuid_text(uuid);
+    } else {
+      TRY_LET(const std::string_view text, in.text());
+      parts.pack = text;
+    }
+    TRY_LET(parts.filter, in.text());
+  }
+  if (!in.empty()) return in.corrupt("bytes after the stored form");
+  return parts;
 }
 
 }  // namespace
@@ -54,20 +102,28 @@ CommitId commit_id(std::string_view canonical) { return CommitId(base::sha256(ca
 
 std::string encode_commit(const Commit& commit, std::string_view repository_id, std::string_view branch) {
   base::ByteWriter out;
-  out.u8(kStored);
+  out.u8(kStoredCommit);
   out.text(canonical_commit(commit, repository_id, branch));
   out.text(commit.root.encode());
+  const auto uuid = uuid_bytes(commit.pack);
+  out.u8(uuid ? 1 : 0);
+  if (uuid)
+    out.raw(*uuid);
+  else
+    out.text(commit.pack);
+  out.text(commit.filter);
   return out.take();
 }
 
 Result<StoredCommit> decode_commit(std::string_view bytes, const std::optional<CommitId>& expected) {
   base::ByteReader outer(bytes, "commit");
-  TRY(expect_version(outer, "commit"));
-  TRY_LET(const std::string_view canonical, outer.text());
-  TRY_LET(const std::string_view root, outer.text());
+  TRY_LET(const Stored parts, split_stored(outer));
+  const auto& [canonical, root, pack, filter] = parts;
   StoredCommit stored;
   stored.commit.id = commit_id(canonical);
   if (expected && stored.commit.id != *expected) return outer.corrupt("the record does not hash to its id");
+  stored.commit.pack = pack;
+  stored.commit.filter = filter;
 
   base::ByteReader in(canonical, "commit");
   TRY_LET(const std::string_view domain, in.raw(kCommitDomain.size()));
@@ -101,6 +157,29 @@ Result<StoredCommit> decode_commit(std::string_view bytes, const std::optional<C
   TRY_LET(stored.commit.root, tree::Root::decode(root));
   if (stored.commit.root.id != root_id) return in.corrupt("the root beside the record is another one");
   return stored;
+}
+
+Result<CommitLinks> decode_links(std::string_view bytes) {
+  base::ByteReader outer(bytes, "commit");
+  TRY_LET(const Stored parts, split_stored(outer));
+  base::ByteReader in(parts.canonical, "commit");
+  TRY_LET(const std::string_view domain, in.raw(kCommitDomain.size()));
+  if (domain != kCommitDomain) return in.corrupt("not a commit record");
+  TRY_LET(const uint8_t version, in.u8());
+  if (version != kCommitVersion) return unknown_format("commit");
+  TRY(in.text());  // repository
+  TRY(in.text());  // branch
+  CommitLinks links;
+  TRY_LET(const uint64_t parents, in.varint());
+  if (parents > in.remaining() / 32) return in.corrupt("more parents than bytes");
+  TRY_LET(links.parents, in.raw(static_cast<size_t>(parents) * 32));
+  TRY_LET(links.generation, in.varint());
+  TRY(in.raw(32));  // root
+  TRY(in.text());   // committer
+  TRY(in.text());   // message
+  TRY_LET(links.date_ms, in.varint_signed());
+  links.filter = parts.filter;
+  return links;
 }
 
 std::string encode_repository(const Repository& r) {

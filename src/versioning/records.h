@@ -16,7 +16,10 @@ namespace tarn::versioning {
 std::string canonical_commit(const Commit& commit, std::string_view repository_id, std::string_view branch);
 CommitId commit_id(std::string_view canonical);
 
-/// What packs and the key-value store hold: the canonical bytes and where the root lies.
+/// A commit's filter lies beside its record up to this size.
+inline constexpr size_t kFilterBesideMax = 256;
+
+/// What packs and the key-value store hold: the canonical bytes, where the root and the record lie, the filter.
 std::string encode_commit(const Commit& commit, std::string_view repository_id, std::string_view branch);
 struct StoredCommit {
   Commit commit;
@@ -24,6 +27,16 @@ struct StoredCommit {
 };
 /// Errors: kCorrupt, also when the bytes do not hash to `expected`.
 Result<StoredCommit> decode_commit(std::string_view bytes, const std::optional<CommitId>& expected = {});
+
+/// What the commit graph needs of a stored commit, as views of its bytes.
+struct CommitLinks {
+  std::string_view parents;  ///< 32 bytes each
+  uint64_t generation = 0;
+  base::WallMs date_ms = 0;
+  std::string_view filter;
+};
+/// The same record read in part, its hash not computed. Errors: kCorrupt.
+Result<CommitLinks> decode_links(std::string_view bytes);
 
 std::string encode_repository(const Repository& repository);
 Result<Repository> decode_repository(std::string_view bytes, kv::Sequence version);

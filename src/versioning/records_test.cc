@@ -1,6 +1,7 @@
 // Goal: stored forms never change by accident; names follow their rules.
 #include <gtest/gtest.h>
 
+#include "tree/change_filter.h"
 #include "versioning/records.h"
 #include "versioning/testing/world.h"
 
@@ -38,6 +39,48 @@ TEST(CommitRecord, HasItsGoldenBytes) {
             "02016101310162"
             "0132");
   EXPECT_EQ(commit_id(bytes).hex(), base::sha256_hex(bytes));
+}
+
+// The same for the stored form: pack and filter follow the canonical record and the root.
+TEST(CommitRecord, HasItsGoldenStoredForm) {
+  Commit commit = golden();
+  commit.root = tree::empty_root({});
+  commit.pack = "01902a3b-4c5d-7e6f-8a9b-0c1d2e3f4a5b";
+  const tree::Change change{"a", tree::ChangeType::kRemoved, testing::entry_of("x"), {}};
+  commit.filter = tree::encode_change_filter({&change, 1}, kFilterBesideMax);
+  const std::string canonical = canonical_commit(commit, "00112233aabbccdd", "main");
+  const std::string root = commit.root.encode();
+  const std::string before = "\x02" + std::string(1, static_cast<char>((canonical.size() & 0x7f) | 0x80)) +
+                             std::string(1, static_cast<char>(canonical.size() >> 7)) + canonical +
+                             std::string(1, static_cast<char>(root.size())) + root;
+  ASSERT_LT(root.size(), 128u);
+  const std::string stored = encode_commit(commit, "00112233aabbccdd", "main");
+  ASSERT_TRUE(stored.starts_with(before));
+  EXPECT_EQ(base::to_hex(stored.substr(before.size())),
+            "01"
+            "01902a3b4c5d7e6f8a9b0c1d2e3f4a5b"
+            "09"
+            "01"
+            "1f4e961eb632c6e6");
+  const StoredCommit back = must(decode_commit(stored));
+  EXPECT_EQ(back.commit.pack, commit.pack);
+  EXPECT_EQ(back.commit.filter, commit.filter);
+  const CommitLinks links = must(decode_links(stored));
+  EXPECT_EQ(links.parents, commit.parents[0].digest().bytes());
+  EXPECT_EQ(links.generation, 2u);
+  EXPECT_EQ(links.date_ms, commit.date_ms);
+  EXPECT_EQ(links.filter, commit.filter);
+
+  // What the version before wrote: neither pack nor filter.
+  std::string old = before;
+  old[0] = 1;
+  const StoredCommit former = must(decode_commit(old, back.commit.id));
+  EXPECT_EQ(former.commit.pack, "");
+  EXPECT_EQ(former.commit.filter, "");
+  EXPECT_EQ(must(decode_links(old)).generation, 2u);
+
+  commit.pack = "of-another-form";
+  EXPECT_EQ(must(decode_commit(encode_commit(commit, "r", "main"))).commit.pack, commit.pack);
 }
 
 TEST(CommitRecord, ComesBackWhole) {

@@ -218,6 +218,7 @@ Result<void> EngineImpl::delete_repository(const Context& ctx, std::string_view 
       base::Lock lock(mutex_);
       packs_.erase(repository.id);
       unfolded_.erase(repository.id);
+      graphs_.erase(repository.id);
       std::erase_if(commits_, [&](const auto& item) { return item.first.starts_with(repository.id); });
       std::erase_if(gates_, [&](const auto& item) { return item.first.starts_with(repository.id); });
     }

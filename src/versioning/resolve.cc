@@ -93,11 +93,17 @@ Result<Resolved> EngineImpl::resolve(const Context& ctx, const Repository& repos
       continue;
     }
     if (number >= at.commit.generation) return no_ref(ref);  // no path is longer than the generation
+    if (number == 0) continue;
+    CommitGraph::Reader graph(commit_graph(repository));
+    TRY_LET(CommitGraph::Index index, graph.find(ctx, at.commit.id));
     for (; number > 0; --number) {
-      if (at.commit.parents.empty()) return no_ref(ref);
-      TRY_LET(at.commit, load_commit(ctx, repository, at.commit.parents[0]));
-      TRY(ctx.check(clock_));
+      TRY_LET(const CommitGraph::Node* node, graph.load(ctx, index));
+      if (node->first == CommitGraph::kNone) return no_ref(ref);
+      index = node->first;
+      if (number % 1024 == 0) TRY(ctx.check(clock_));
     }
+    TRY_LET(const CommitGraph::Node* found, graph.load(ctx, index));
+    TRY_LET(at.commit, load_commit(ctx, repository, found->id));
   }
   return at;
 }

@@ -68,6 +68,10 @@ struct Commit {
   Metadata metadata;
   tree::Root root;          ///< the map; its id is what REST calls meta_range_id
   uint64_t generation = 0;  ///< 1 + the greatest of the parents
+
+  // Stored beside the record; the id does not say them.
+  std::string pack;    ///< that holds its record and change-set; empty: not known (written by an older version)
+  std::string filter;  ///< tree/change_filter.h over what it changed; empty: unknown, or too big to lie here
 };
 
 /// What a ref expression stands for.

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/hash.h"
+#include "tree/change_filter.h"
 #include "tree/detail/header.h"
 #include "tree/detail/leaf.h"
 
@@ -11,9 +11,7 @@ namespace {
 
 constexpr size_t kHead = kHeaderSize + 32;
 constexpr uint8_t kDigests = 1, kBloom = 2;
-constexpr size_t kDigestsUpTo = 8;  ///< changes
-constexpr uint8_t kBloomHashes = 7;
-constexpr size_t kBloomBitsPerName = 10, kFilterSizeMax = 64 * 1024;
+constexpr size_t kFilterSizeMax = 64 * 1024 + 2;
 
 std::string head(Kind kind, std::string_view commit_id32) {
   std::string out;
@@ -85,63 +83,19 @@ Result<std::vector<Change>> decode_change_set(std::string_view body, std::string
 }
 
 std::string encode_filter(std::string_view commit_id32, std::span<const Change> changes) {
-  std::vector<uint64_t> names;
-  std::string_view last;
-  for (const Change& change : changes) {
-    const std::string_view key = change.key;
-    names.push_back(base::xxh3_64(key));
-    for (size_t slash = key.find('/'); slash != std::string_view::npos; slash = key.find('/', slash + 1)) {
-      const std::string_view directory = key.substr(0, slash + 1);
-      if (!last.starts_with(directory)) names.push_back(base::xxh3_64(directory));
-    }
-    last = key;
-  }
-  std::sort(names.begin(), names.end());
-  names.erase(std::unique(names.begin(), names.end()), names.end());
-  std::string out = head(Kind::kFilter, commit_id32);
-  if (changes.size() <= kDigestsUpTo) {
-    out.push_back(static_cast<char>(kDigests));
-    for (const uint64_t name : names) put_le<uint64_t>(out, name);
-    return out;
-  }
-  const size_t words = (names.size() * kBloomBitsPerName + 63) / 64;
-  if (words * 8 > kFilterSizeMax) return {};
-  std::vector<uint64_t> bits(words);
-  for (const uint64_t name : names) {
-    const uint64_t step = (name >> 32) | 1;
-    uint64_t at = name & 0xffffffffu;
-    for (uint8_t i = 0; i < kBloomHashes; ++i, at += step) {
-      const uint64_t bit = at % (words * 64);
-      bits[bit / 64] |= uint64_t{1} << (bit % 64);
-    }
-  }
-  out.push_back(static_cast<char>(kBloom));
-  out.push_back(static_cast<char>(kBloomHashes));
-  for (const uint64_t word : bits) put_le<uint64_t>(out, word);
-  return out;
+  const std::string filter = encode_change_filter(changes, kFilterSizeMax);
+  return filter.empty() ? filter : head(Kind::kFilter, commit_id32) + filter;
 }
 
 Result<bool> filter_may_contain(std::string_view body, std::string_view commit_id32, std::string_view path) {
   TRY_LET(const std::string_view rest, rest_after_head(body, Kind::kFilter, commit_id32));
   if (rest.empty()) return corrupt("filter", "it is cut short");
-  const uint64_t name = base::xxh3_64(path);
   const auto kind = static_cast<uint8_t>(rest[0]);
-  if (kind == kDigests) {
-    if (rest.size() % 8 != 1) return corrupt("filter", "it is cut short");
-    for (size_t i = 1; i < rest.size(); i += 8)
-      if (load_le<uint64_t>(rest.data() + i) == name) return true;
-    return false;
-  }
-  if (kind != kBloom) return unsupported("filter", "kind of filter", kind);
-  if (rest.size() < 10 || rest.size() % 8 != 2) return corrupt("filter", "it is cut short");
-  const uint64_t bits = (rest.size() - 2) * 8;
-  const uint64_t step = (name >> 32) | 1;
-  uint64_t at = name & 0xffffffffu;
-  for (int i = 0; i < static_cast<uint8_t>(rest[1]); ++i, at += step) {
-    const uint64_t bit = at % bits;
-    if ((load_le<uint64_t>(rest.data() + 2 + bit / 64 * 8) >> (bit % 64) & 1) == 0) return false;
-  }
-  return true;
+  if (kind != kDigests && kind != kBloom) return unsupported("filter", "kind of filter", kind);
+  if (kind == kDigests ? rest.size() % 8 != 1 : rest.size() < 10 || rest.size() % 8 != 2)
+    return corrupt("filter", "it is cut short");
+  const uint64_t name = change_filter_name(path);
+  return change_filter_may_contain(rest, {&name, 1});
 }
 
 }  // namespace tarn::tree::detail

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "versioning/detail/commit_graph.h"
+#include "versioning/detail/log_walk.h"
 #include "versioning/detail/ref_journal.h"
 #include "versioning/detail/staged_cursor.h"
 #include "versioning/detail/voids.h"
@@ -123,6 +125,8 @@ class EngineImpl final : public Engine {
   // history.cc
   Result<Page<Commit>> log(const Context&, const Repository&, std::string_view ref, const LogQuery&) override;
   Result<CommitId> merge_base(const Context&, const Repository&, const CommitId&, const CommitId&) override;
+  Result<std::vector<CommitId>> best_common_ancestors(const Context&, const Repository&, const CommitId&,
+                                                      const CommitId&) override;
   // compare.cc
   Result<Page<DiffItem>> uncommitted(const Context&, const Repository&, std::string_view branch,
                                      const ListQuery&) override;
@@ -144,6 +148,7 @@ class EngineImpl final : public Engine {
   std::shared_ptr<tree::Packs> packs(const Repository& repository);
   /// Errors: kNotFound "commit".
   Result<Commit> load_commit(const Context& ctx, const Repository& repository, const CommitId& id);
+  void cache_commit(const std::string& repository_id, std::shared_ptr<const Commit> commit);  ///< under mutex_
   /// Errors: kNotFound "branch", or "repository" when that is gone.
   Result<Branch> read_branch(kv::View& view, const Repository& repository, std::string_view name);
   Result<Protection> read_protection(kv::View& view, const Repository& repository);
@@ -210,6 +215,8 @@ class EngineImpl final : public Engine {
   Result<Resolved> resolve_plain(const Context& ctx, const Repository& repository, std::string_view name);
 
   // history.cc
+  std::shared_ptr<CommitGraph> commit_graph(const Repository& repository);
+  void know(const Repository& repository, const Commit& commit);
   Result<bool> touches(const Context& ctx, const Repository& repository, const Commit& commit, const LogQuery& query);
 
   // folding.cc
@@ -238,7 +245,15 @@ class EngineImpl final : public Engine {
   std::map<std::string, Queue> queues_;
   std::unordered_map<std::string, size_t> unfolded_;  // packs written since the last fold, by repository id
   std::unordered_set<std::string> folding_;
+  struct UsedGraph {
+    std::shared_ptr<CommitGraph> graph;
+    uint64_t used = 0;
+  };
+  std::unordered_map<std::string, UsedGraph> graphs_;  // by repository id
+  uint64_t graph_uses_ = 0;
+  static constexpr size_t kGraphBytesMax = 512u << 20;  // of all graphs but the one in use
 
+  LogPlaces log_places_;
   std::atomic<bool> closing_{false};
   std::unique_ptr<base::ThreadPool> own_pool_;
   base::Executor* background_;
