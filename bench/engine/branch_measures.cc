@@ -10,11 +10,11 @@
 namespace tarn::bench {
 namespace {
 
-/// Makes branches first..last-1 with 64 writers that share syncs.
+/// Makes branches first..last-1 with 128 writers that share syncs.
 void make_branches(Place& place, uint64_t first, uint64_t last) {
   std::atomic<uint64_t> next{first};
   std::vector<base::Thread> writers;
-  for (int w = 0; w < 64; ++w)
+  for (int w = 0; w < 128; ++w)
     writers.emplace_back([&] {
       for (uint64_t i = next.fetch_add(1); i < last; i = next.fetch_add(1)) place.branch(fmt::format("b{:07}", i));
     });
@@ -144,7 +144,7 @@ void curves_of_branches(const Options& o, std::vector<Curve>& curves) {
       page{"branches", "list page of 100 branches", "branches", "ms", {}};
   uint64_t made = 0, probe = 0;
   base::SeededRandom random(71);
-  for (const uint64_t n : std::vector<uint64_t>{1, 10, 100, 1'000, 10'000, 100'000, 1'000'000}) {
+  for (const uint64_t n : std::vector<uint64_t>{1, 10, 100, 1'000, 10'000, 100'000}) {
     if (o.quick && n > 10'000) break;
     make_branches(place, made, n);
     made = n;

@@ -107,7 +107,7 @@ struct Measure {
   std::string name;   ///< of --only
   std::string about;  ///< one line
   std::function<void(const Options&, std::vector<Row>&)> run;
-  bool needs_big = false, needs_middle = false;
+  bool needs_big = false, needs_middle = false, needs_history = false;
 };
 std::vector<Measure> tree_measures();
 std::vector<Measure> commit_measures();

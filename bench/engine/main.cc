@@ -11,6 +11,7 @@
 
 #include "base/disk.h"
 #include "base/random.h"
+#include "engine/history.h"
 #include "engine/place.h"
 
 namespace {
@@ -101,6 +102,8 @@ int run_child(const Asked& a) {
     prepare(big_folder(o), o.big());
   else if (a.child == "prepare-middle")
     prepare(middle_folder(o), o.middle());
+  else if (a.child == "prepare-history")
+    prepare_history(history_folder(o), history_length(o));
   else if (a.child == "curves-entries")
     curves_of_entries(o, curves);
   else if (a.child == "curves-branches")
@@ -157,6 +160,7 @@ int run_all(Asked& a) {
     bool ready = true;
     if (measure.needs_big) ready = child(a, "prepare-big").has_value();
     if (measure.needs_middle) ready = ready && child(a, "prepare-middle").has_value();
+    if (measure.needs_history) ready = ready && child(a, "prepare-history").has_value();
     const double begin = now();
     const auto got = ready ? child(a, measure.name) : std::nullopt;
     std::fprintf(stderr, "  %-16s %5.1f s\n", measure.name.c_str(), now() - begin);

@@ -117,9 +117,18 @@ std::shared_ptr<tree::Packs> Place::packs(size_t cache_bytes) {
 void prepare(const std::string& folder, uint64_t n) {
   const auto ready = base::system_disk().stat(folder + "/ready");
   if (ready) return;
-  const double spent = seconds([&] { Place(folder).fill("main", 0, n); });
-  must(base::system_disk().write_atomic(folder + "/ready", "1"));
+  uint64_t stored = 0;
+  const double spent = seconds([&] {
+    Place place(folder);
+    place.fill("main", 0, n);
+    stored = must(place.blocks->stored_bytes(place.ctx));
+  });
+  must(base::system_disk().write_atomic(folder + "/ready", std::to_string(stored)));
   std::fprintf(stderr, "  a repository of %s entries made in %.1f s\n", power(n).c_str(), spent);
+}
+
+uint64_t stored_when_made(const std::string& folder) {
+  return std::strtoull(must(base::system_disk().read_all(folder + "/ready")).c_str(), nullptr, 10);
 }
 
 }  // namespace tarn::bench

@@ -50,5 +50,7 @@ inline std::string big_folder(const Options& o) { return o.folder + "/big"; }
 inline std::string middle_folder(const Options& o) { return o.folder + "/middle"; }
 /// Makes a repository of n entries on main, if it is not there.
 void prepare(const std::string& folder, uint64_t n);
+/// Bytes in its object store when it was made: packs and little else.
+uint64_t stored_when_made(const std::string& folder);
 
 }  // namespace tarn::bench
