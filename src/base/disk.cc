@@ -108,6 +108,13 @@ class SystemDisk final : public Disk {
     if (::stat(path.c_str(), &st) != 0) return io_error(errno, "looking at", path);
     return to_info(st);
   }
+  Result<FileInfo> look(const std::string& path) override {
+    struct stat st {};
+    if (::lstat(path.c_str(), &st) != 0) return io_error(errno, "looking at", path);
+    FileInfo info = to_info(st);
+    info.is_link = S_ISLNK(st.st_mode);
+    return info;
+  }
   Result<void> make_directories(const std::string& path) override {
     std::error_code error;
     std::filesystem::create_directories(path, error);

@@ -15,6 +15,7 @@ struct FileInfo {
   uint64_t size = 0;
   int64_t mtime_ns = 0;
   bool is_directory = false;
+  bool is_link = false;  ///< of a name only: see Disk::look()
 };
 
 /// An open file. Positional reads and appends; close on destruction. Threads: reads any, writes one at a time.
@@ -43,6 +44,8 @@ class Disk {
   virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
   /// Errors: kNotFound, kForbidden, kUnavailable.
   virtual Result<FileInfo> stat(const std::string& path) = 0;
+  /// The same of the name itself: a link is not followed. A disk without links says what stat() says.
+  virtual Result<FileInfo> look(const std::string& path) { return stat(path); }
   /// Makes the folder and those above it; present is fine.
   virtual Result<void> make_directories(const std::string& path) = 0;
   /// Names (not paths) in a folder, sorted bytewise.

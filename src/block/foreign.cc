@@ -13,6 +13,7 @@ namespace {
 
 constexpr size_t kDepthMost = 64;
 constexpr size_t kChunkBytes = 256 << 10;
+constexpr size_t kLooksBetweenChecks = 256;
 
 bool is_below(std::string_view path, std::string_view root) {
   if (root == "/") return path.starts_with('/');
@@ -101,27 +102,39 @@ Result<void> ForeignFiles::walk(Walk& state, const std::string& real, const std:
   if (std::find(state.above.begin(), state.above.end(), real) != state.above.end())
     return Error(Code::kInvalid, "path", fmt::format("{} is a link to a folder above itself", relative));
   TRY(state.ctx.check(clock_));
-  struct Child {
-    std::string order;  ///< the name, with '/' for a folder: gives the order of whole paths
-    std::string real;
-    base::FileInfo info;
-  };
-  std::vector<Child> children;
-  TRY_LET(const auto names, disk_.list(real));
-  for (const auto& name : names) {
-    if (!base::is_utf8(name))
+  const auto path_of = [&](std::string_view name) { return fmt::format("{}{}{}", real, real == "/" ? "" : "/", name); };
+  TRY_LET(auto names, disk_.list(real));
+  // A folder's name gets its '/' before sorting: that is the order of whole paths. Names only are kept, and files are
+  // looked at again when their turn comes: a folder may hold millions.
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (i % kLooksBetweenChecks == 0) TRY(state.ctx.check(clock_));
+    if (!base::is_utf8(names[i]))
       return Error(Code::kInvalid, "path", fmt::format("a file name in {} is not UTF-8: rename it", real));
-    TRY_LET(std::string path, inside(fmt::format("{}{}{}", real, real == "/" ? "" : "/", name)));
-    TRY_LET(const auto info, disk_.stat(path));
-    children.push_back({info.is_directory ? name + "/" : name, std::move(path), info});
+    const std::string path = path_of(names[i]);
+    TRY_LET(auto info, disk_.look(path));
+    if (info.is_link) {
+      TRY_LET(const std::string target, inside(path));
+      TRY_LET(info, disk_.stat(target));
+    }
+    if (info.is_directory) names[i].push_back('/');
   }
-  std::sort(children.begin(), children.end(), [](const Child& a, const Child& b) { return a.order < b.order; });
+  std::sort(names.begin(), names.end());
   state.above.push_back(real);
-  for (const auto& child : children) {
-    if (child.info.is_directory)
-      TRY(walk(state, child.real, relative + child.order));
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (i % kLooksBetweenChecks == 0) TRY(state.ctx.check(clock_));
+    const bool folder = names[i].ends_with('/');
+    std::string path = path_of(std::string_view(names[i]).substr(0, names[i].size() - (folder ? 1 : 0)));
+    TRY_LET(auto info, disk_.look(path));
+    if (info.is_link) {  // what is no link in a folder that is inside is inside, too
+      TRY_LET(path, inside(path));
+      TRY_LET(info, disk_.stat(path));
+    }
+    if (info.is_directory != folder)
+      return Error(Code::kUnavailable, "path", fmt::format("{} changed while it was listed: list it again", path));
+    if (folder)
+      TRY(walk(state, path, relative + names[i]));
     else
-      TRY(state.each(ListedFile{relative + child.order, child.info.size, child.info.mtime_ns}));
+      TRY(state.each(ListedFile{relative + names[i], info.size, info.mtime_ns}));
   }
   state.above.pop_back();
   return {};

@@ -39,7 +39,7 @@ class ForeignFiles {
   ///
   /// Errors: kForbidden (outside the roots, unreadable), kNotFound, kInvalid (no absolute path, not a folder, a name
   ///         that is not UTF-8, too deep), kUnavailable: the listing is never silently short.
-  /// Cost:   one look a file; memory of one folder's names a level.
+  /// Cost:   two looks a file; memory of one folder's names a level.
   Result<void> list(const Context& ctx, const std::string& folder,
                     const std::function<Result<void>(const ListedFile&)>& each) const;
 

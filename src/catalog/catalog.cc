@@ -23,6 +23,7 @@ CatalogImpl::CatalogImpl(kv::Store& kv, block::Store& blocks, base::Disk& disk, 
       foreign_(disk, options_.import_anywhere ? std::vector<std::string>{"/"} : options_.import_roots, clock),
       partition_(random.u64()) {
   tasks_.register_kind("import", [this](const Context& ctx, const tasks::Task& task) { return run_import(ctx, task); });
+  remove_old_runs();
 }
 
 }  // namespace tarn::catalog

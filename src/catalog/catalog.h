@@ -55,7 +55,7 @@ struct ImportStatus {
   std::string id;
   bool completed = false;
   base::WallMs updated_ms = 0;
-  uint64_t ingested = 0;
+  uint64_t ingested = 0;  ///< while it runs: files listed so far
   std::optional<versioning::Commit> commit;
   std::string error;
 };
@@ -145,7 +145,9 @@ class Catalog {
                                              const Seal& seal = {}) = 0;
   virtual Result<void> abort_upload(const Context&, const std::string& upload_id) = 0;
 
-  // Imports: a durable task; listing only, no byte read. The ETag is of the weak kind (size, mtime in ns).
+  // Imports: a durable task; listing only, no byte read. The ETag is of the weak kind (size, mtime in ns). Memory does
+  // not grow with the files (one folder's names are held); a crash repeats neither the commit nor a finished listing; a
+  // cancellation is heard within a second.
   virtual Result<std::string> start_import(const Context&, std::string_view repository, std::string_view branch,
                                            const std::vector<ImportPath>&, const versioning::CommitSpec&) = 0;
   virtual Result<ImportStatus> import_status(const Context&, std::string_view repository, const std::string& id) = 0;

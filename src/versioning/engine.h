@@ -165,6 +165,9 @@ class Engine {
   virtual Result<void> walk(const Context&, const Repository&, const Commit& at, std::string_view prefix,
                             const std::function<Result<void>(const std::string& path, const tree::Entry&)>& each) = 0;
 
+  /// The same to be pulled. Cost: as tree::Cursor.
+  virtual std::unique_ptr<tree::Cursor> cursor(const Repository&, const Commit& at) = 0;
+
   // Staging. Errors: kNotFound (branch), kForbidden (protected, read-only), kConflict (`expect` does not hold).
   virtual Result<void> stage(const Context&, const Repository&, std::string_view branch, std::string_view path,
                              const tree::Entry&, const Expect& = {}) = 0;
@@ -187,6 +190,11 @@ class Engine {
   /// Head (or `parent` when given) plus edits, without staging rows: imports, onboarding. Edits sorted by key.
   virtual Result<Candidate> prepare_edits(const Context&, const Repository&, std::string_view branch,
                                           std::span<const tree::Edit> edits, const CommitSpec&, LandingKind,
+                                          std::optional<CommitId> parent = {}) = 0;
+  /// The same from a source, for millions of edits: none is held longer than its leaf is open. The source's own error
+  /// comes back as it is. Memory: a pack.
+  virtual Result<Candidate> prepare_edits(const Context&, const Repository&, std::string_view branch,
+                                          const tree::EditSource& edits, const CommitSpec&, LandingKind,
                                           std::optional<CommitId> parent = {}) = 0;
   /// The prospective merge result of `source` into the branch's head. Readable by its commit id at once.
   virtual Result<PreparedMerge> prepare_merge(const Context&, const Repository&, std::string_view source,

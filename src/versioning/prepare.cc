@@ -7,6 +7,7 @@ namespace {
 
 constexpr size_t kSealedRows = 256;         // rows that a landing removes itself; more are left to the background
 constexpr size_t kChangeSetEdits = 10'000;  // above this, diffs walk the trees
+constexpr size_t kCheckEvery = 1024;        // edits
 
 }  // namespace
 
@@ -88,7 +89,17 @@ Result<Candidate> EngineImpl::prepare_commit(const Context& ctx, const Repositor
 Result<Candidate> EngineImpl::prepare_edits(const Context& ctx, const Repository& repository, std::string_view branch,
                                             std::span<const tree::Edit> edits, const CommitSpec& spec, LandingKind kind,
                                             std::optional<CommitId> parent) {
-  for (const tree::Edit& edit : edits) TRY(check_path(edit.key));
+  size_t at = 0;
+  const tree::EditSource each = [&]() -> Result<std::optional<tree::Edit>> {
+    if (at == edits.size()) return std::optional<tree::Edit>{};
+    return std::optional(edits[at++]);
+  };
+  return prepare_edits(ctx, repository, branch, each, spec, kind, parent);
+}
+
+Result<Candidate> EngineImpl::prepare_edits(const Context& ctx, const Repository& repository, std::string_view branch,
+                                            const tree::EditSource& edits, const CommitSpec& spec, LandingKind kind,
+                                            std::optional<CommitId> parent) {
   reach(Stage::kReadHead);
   TRY_LET(const Branch record, get_branch(ctx, repository, branch));
   Candidate candidate;
@@ -98,13 +109,21 @@ Result<Candidate> EngineImpl::prepare_edits(const Context& ctx, const Repository
   TRY_LET(const Commit base, load_commit(ctx, repository, candidate.base_head));
 
   reach(Stage::kBuildTree);
+  size_t count = 0;
+  const tree::EditSource checked = [&]() -> Result<std::optional<tree::Edit>> {
+    auto edit = edits();
+    if (!edit || !*edit) return edit;
+    if (++count % kCheckEvery == 0) TRY(ctx.check(clock_));
+    TRY(check_path((*edit)->key));
+    return edit;
+  };
   const auto store = packs(repository);
   const auto builder = store->begin();
   candidate.commit = make_commit(spec, {base.id}, base.generation + 1);
-  TRY_LET(candidate.commit.root, tree::apply(ctx, store, base.root, edits, *builder));
+  TRY_LET(candidate.commit.root, tree::apply(ctx, store, base.root, checked, *builder));
   if (candidate.commit.root.id == base.root.id && !spec.allow_empty) return no_changes();
   std::vector<tree::Change> changed;
-  if (edits.size() <= kChangeSetEdits) {
+  if (count <= kChangeSetEdits) {
     const auto cursor = tree::diff(store, base.root, candidate.commit.root);
     while (true) {
       TRY_LET(std::optional<tree::Change> change, cursor->next(ctx));

@@ -181,6 +181,10 @@ Result<void> EngineImpl::walk(const Context& ctx, const Repository& repository, 
   }
 }
 
+std::unique_ptr<tree::Cursor> EngineImpl::cursor(const Repository& repository, const Commit& at) {
+  return tree::cursor(packs(repository), at.root);
+}
+
 // Domain "tarn.scope", then for each path in order: path and checksum text length-prefixed, size. Paths are whole, so
 // that equal files at other places are another scope.
 Result<std::string> EngineImpl::scope_digest(const Context& ctx, const Repository& repository, const Commit& at,

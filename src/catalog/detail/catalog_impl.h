@@ -1,12 +1,15 @@
 #pragma once
 // The one implementation of Catalog; each story of it lies in a file of its own.
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "block/foreign.h"
 #include "catalog/catalog.h"
+#include "catalog/detail/import_run.h"
 
 namespace tarn::catalog {
 
@@ -79,6 +82,14 @@ class CatalogImpl final : public Catalog {
   void discard(const Context&, const versioning::Repository&, const tree::Entry&);
   ObjectInfo info(const versioning::Repository&, std::string path, tree::Entry entry);
   Result<tasks::Step> run_import(const Context&, const tasks::Task&);
+  Result<tasks::Step> import_step(const Context&, const tasks::Task&, std::atomic<uint64_t>& listed);
+  Result<detail::Run> list_run(const Context&, const std::string& folder, const std::string& file, size_t& spare,
+                               std::atomic<uint64_t>& listed);
+  /// Where an import keeps its runs (all imports: an empty id); empty when there is no place.
+  std::string runs_folder(std::string_view task_id) const;
+  void remove_runs(const Context&, std::string_view task_id);
+  /// Of imports that were over when the server stopped.
+  void remove_old_runs();
   Result<std::string> import_folder(const std::string& path) const;
 
   kv::Store& kv_;
@@ -92,6 +103,8 @@ class CatalogImpl final : public Catalog {
   block::ForeignFiles foreign_;
   const uint64_t partition_;  ///< drawn at each start, never reused: no address is ever given twice
   std::atomic<uint64_t> sequence_{0};
+  base::Mutex listing_mutex_;
+  std::map<std::string, std::shared_ptr<std::atomic<uint64_t>>> listing_;  ///< files listed, by running import
 };
 
 }  // namespace tarn::catalog

@@ -78,6 +78,7 @@ class EngineImpl final : public Engine {
   Result<Page<Listed>> list(const Context&, const Repository&, const Resolved& at, const ListQuery&) override;
   Result<void> walk(const Context&, const Repository&, const Commit& at, std::string_view prefix,
                     const std::function<Result<void>(const std::string&, const tree::Entry&)>& each) override;
+  std::unique_ptr<tree::Cursor> cursor(const Repository&, const Commit& at) override;
   Result<std::string> scope_digest(const Context&, const Repository&, const Commit&, std::string_view prefix) override;
   Result<tree::Totals> totals(const Context&, const Repository&, const Commit&, std::string_view prefix) override;
 
@@ -100,6 +101,9 @@ class EngineImpl final : public Engine {
                                    const CommitSpec&) override;
   Result<Candidate> prepare_edits(const Context&, const Repository&, std::string_view branch,
                                   std::span<const tree::Edit> edits, const CommitSpec&, LandingKind,
+                                  std::optional<CommitId> parent) override;
+  Result<Candidate> prepare_edits(const Context&, const Repository&, std::string_view branch,
+                                  const tree::EditSource& edits, const CommitSpec&, LandingKind,
                                   std::optional<CommitId> parent) override;
   Result<PreparedMerge> prepare_merge(const Context&, const Repository&, std::string_view source,
                                       std::string_view destination_branch, const MergeSpec&) override;
