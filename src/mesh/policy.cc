@@ -19,9 +19,8 @@ Result<bool> MeshPolicy::is_product(const Context& ctx, const versioning::Reposi
 Result<void> MeshPolicy::review(const Context& ctx, const versioning::Repository& repository,
                                 const versioning::Candidate& candidate, const versioning::Pass* pass) {
   if (pass && pass->reviewer == "mesh") return {};
-  if (!is_gated(repository, candidate.branch)) return {};
-  TRY_LET(const bool product, is_product(ctx, repository));
-  if (!product) return {};
+  TRY_LET(const bool concerned, concerns(ctx, repository, candidate.branch));
+  if (!concerned) return {};
   return Error(
       Code::kForbidden, "branch",
       fmt::format("'{}' of data product '{}' moves only by a proposal that its gate has tested: use 'tarn mesh "
@@ -29,11 +28,16 @@ Result<void> MeshPolicy::review(const Context& ctx, const versioning::Repository
                   candidate.branch, repository.name, repository.name));
 }
 
+Result<bool> MeshPolicy::concerns(const Context& ctx, const versioning::Repository& repository,
+                                  std::string_view branch) {
+  if (!is_gated(repository, branch)) return false;
+  return is_product(ctx, repository);
+}
+
 Result<void> MeshPolicy::admit_write(const Context& ctx, const versioning::Repository& repository,
                                      std::string_view branch) {
-  if (!is_gated(repository, branch)) return {};
-  TRY_LET(const bool product, is_product(ctx, repository));
-  if (!product) return {};
+  TRY_LET(const bool concerned, concerns(ctx, repository, branch));
+  if (!concerned) return {};
   return Error(
       Code::kForbidden, "branch",
       fmt::format("'{}' of data product '{}' takes no direct writes: write to a branch of your own and propose it",

@@ -10,6 +10,7 @@ class MeshPolicy final : public versioning::LandingPolicy {
   explicit MeshPolicy(kv::Store& store) : records_(store) {}
   Result<void> review(const Context& ctx, const versioning::Repository& repository,
                       const versioning::Candidate& candidate, const versioning::Pass* pass) override;
+  Result<bool> concerns(const Context& ctx, const versioning::Repository& repository, std::string_view branch) override;
   Result<void> admit_write(const Context& ctx, const versioning::Repository& repository,
                            std::string_view branch) override;
 

@@ -32,6 +32,14 @@ Error head_moved(std::string_view branch) {
   return Error(Code::kConflict, "branch", "branch '" + std::string(branch) + "' has moved meanwhile: try again");
 }
 
+Error too_busy(std::string_view branch) {
+  return Error(Code::kBusy, "branch", "branch '" + std::string(branch) + "' moves too often: try again later");
+}
+
+bool is_conflict_of_branch(const Error& error) {
+  return error.code() == Code::kConflict && error.subject() == "branch";
+}
+
 Error no_changes() { return Error(Code::kInvalid, "commit", "no changes: there is nothing to commit"); }
 
 EngineImpl::EngineImpl(kv::Store& kv, block::Store& blocks, base::Clock& clock, base::Random& random,

@@ -52,13 +52,19 @@ struct Pass {
   std::string record;    ///< id of the gate record
 };
 
-/// A room above plugs this in (server/wiring): the say of hooks and the mesh. Called without any lock.
+/// A room above plugs this in (server/wiring): the say of hooks and the mesh. Called without any lock, while
+/// other landings of that branch wait: it must not land on the branch itself. Of a train, candidates are reviewed in
+/// order, each made on the one before, which is not landed yet.
 class LandingPolicy {
  public:
   virtual ~LandingPolicy() = default;
   /// @param pass  nullptr for landings that nobody reviewed. Errors: kRefused, kForbidden: nothing moves.
   virtual Result<void> review(const Context& ctx, const Repository& repository, const Candidate& candidate,
                               const Pass* pass) = 0;
+  /// Whether review() would look at a candidate for this branch at all. Asked at the moment at which review() would be,
+  /// and read from the same records: false is its approval of what lands now, and saves making the candidate readable.
+  /// Errors: kUnavailable, kCorrupt: nothing moves.
+  virtual Result<bool> concerns(const Context&, const Repository&, std::string_view /*branch*/) { return true; }
   /// Whether writes may be staged on the branch at all. Errors: kForbidden.
   virtual Result<void> admit_write(const Context& ctx, const Repository& repository, std::string_view branch) = 0;
 };

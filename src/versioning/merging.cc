@@ -1,8 +1,13 @@
 // Candidates of merges: the prospective result of merge, revert and cherry-pick is one three-way merge each.
+#include <unordered_set>
+
 #include "versioning/detail/engine_impl.h"
 
 namespace tarn::versioning::detail {
 namespace {
+
+constexpr size_t kFewChanges = 256;  // below, each is looked up in the destination, however much changed there
+constexpr size_t kMeetingSteps = 64;
 
 std::string_view strategy_name(tree::Strategy strategy) {
   switch (strategy) {
@@ -28,27 +33,110 @@ Result<CommitId> chosen_parent(const Commit& commit, int number, Code of_merge) 
   return commit.parents[static_cast<size_t>(index) - 1];
 }
 
-}  // namespace
-
-Result<std::pair<Branch, Commit>> EngineImpl::clean_head(const Context& ctx, const Repository& repository,
-                                                         std::string_view branch) {
-  reach(Stage::kReadHead);
-  TRY_LET(const auto view, kv_.view(ctx));
-  TRY_LET(Branch record, read_branch(*view, repository, branch));
-  TRY_LET(const bool dirty, dirty_in(ctx, *view, repository, record));
-  if (dirty) return dirty_branch(branch);
-  TRY_LET(Commit head, load_commit(ctx, repository, record.head));
-  return std::pair<Branch, Commit>(std::move(record), std::move(head));
+bool same(const std::optional<tree::Entry>& a, const std::optional<tree::Entry>& b) {
+  return a.has_value() == b.has_value() && (!a || tree::same_identity(*a, *b));
 }
 
-Result<PreparedMerge> EngineImpl::apply_three_way(const Context& ctx, const Repository& repository,
-                                                  const Branch& branch, const Commit& head, const ThreeWay& way,
-                                                  Publish when) {
+tree::ChangeType type_of(const std::optional<tree::Entry>& left, const std::optional<tree::Entry>& right) {
+  if (!left) return tree::ChangeType::kAdded;
+  return right ? tree::ChangeType::kChanged : tree::ChangeType::kRemoved;
+}
+
+/// What turns `base` into `source` when that is little, else nullopt.
+Result<std::optional<std::vector<tree::Change>>> few_changes(const Context& ctx,
+                                                             const std::shared_ptr<tree::Packs>& packs,
+                                                             const tree::Root& base, const tree::Root& source) {
+  std::vector<tree::Change> changes;
+  const auto cursor = tree::diff(packs, base, source);
+  while (true) {
+    TRY_LET(std::optional<tree::Change> change, cursor->next(ctx));
+    if (!change) return std::optional(std::move(changes));
+    if (changes.size() == kFewChanges) return std::optional<std::vector<tree::Change>>();
+    changes.push_back(std::move(*change));
+  }
+}
+
+/// As tree::merge(), for a source of few changes: the destination is asked for their keys only.
+Result<tree::Merged> merge_few(const Context& ctx, const std::shared_ptr<tree::Packs>& packs,
+                               std::vector<tree::Change> theirs, const tree::Root& destination, tree::Strategy strategy,
+                               tree::PackBuilder& into) {
+  tree::Merged merged;
+  for (tree::Change& change : theirs) {
+    TRY_LET(std::optional<tree::Entry> ours, tree::get(ctx, *packs, destination, change.key));
+    if (!same(change.left, ours)) {
+      if (same(change.right, ours) || strategy == tree::Strategy::kDestinationWins) continue;
+      if (strategy == tree::Strategy::kNone) {
+        merged.conflicts.push_back(
+            {std::move(change.key), std::move(change.left), std::move(change.right), std::move(ours)});
+        continue;
+      }
+      change.left = std::move(ours);
+      change.type = type_of(change.left, change.right);
+    }
+    merged.changes.push_back(std::move(change));
+  }
+  if (!merged.conflicts.empty()) return merged;
+  std::vector<tree::Edit> edits;
+  edits.reserve(merged.changes.size());
+  for (const tree::Change& change : merged.changes) edits.push_back({change.key, change.right});
+  TRY_LET(merged.root, tree::apply(ctx, packs, destination, edits, into));
+  return merged;
+}
+
+}  // namespace
+
+// The best common ancestor is the one of the landed head, unless the train brings in a better one: a best one has the
+// greatest generation, so only what `source` has at or above the landed one's is looked at. What is above it cannot be
+// in the landed history; of the rest that is asked.
+Result<EngineImpl::Meeting> EngineImpl::meet(const Context& ctx, const Repository& repository, const Commit& source,
+                                             const Footing& footing) {
+  Meeting out;
+  std::optional<Commit> best;
+  const auto landed = merge_base(ctx, repository, source.id, footing.branch.head);
+  if (landed) {
+    TRY_LET(best, load_commit(ctx, repository, *landed));
+  } else if (landed.error().code() != Code::kNotFound) {
+    return landed.error();
+  }
+  const CommitId landed_base = best ? best->id : CommitId();
+  const uint64_t floor = best ? best->generation : 0;
+  std::set<CommitId> seen;
+  std::vector<CommitId> waiting{source.id};
+  while (!waiting.empty()) {
+    const CommitId id = waiting.back();
+    waiting.pop_back();
+    if (id == landed_base || !seen.insert(id).second) continue;
+    if (seen.size() > kMeetingSteps) {
+      out.complete = false;
+      break;
+    }
+    const bool brought = footing.brought.contains(id);
+    TRY_LET(const Commit commit, load_commit(ctx, repository, id));
+    if (brought) {
+      const bool better = !best || commit.generation > best->generation ||
+                          (commit.generation == best->generation &&
+                           (commit.date_ms > best->date_ms || (commit.date_ms == best->date_ms && id < best->id)));
+      if (better) best = commit;
+      continue;
+    }
+    if (commit.generation <= floor) {
+      TRY_LET(const CommitId common, merge_base(ctx, repository, id, footing.branch.head));
+      if (common == id) continue;
+    }
+    out.brings.push_back(id);
+    waiting.insert(waiting.end(), commit.parents.begin(), commit.parents.end());
+  }
+  if (best) out.base = best->id;
+  return out;
+}
+
+Result<PreparedMerge> EngineImpl::apply_three_way(const Context& ctx, const Repository& repository, const ThreeWay& way,
+                                                  Footing& footing, tree::PackBuilder& builder) {
+  const Commit& head = footing.head;
   PreparedMerge out;
   out.base = way.base;
-  out.source = way.source;
+  out.source = way.source.id;
   out.destination = head.id;
-  TRY_LET(const Commit source, load_commit(ctx, repository, way.source));
   tree::Root base = tree::empty_root(repository.parameters);
   if (!way.base.is_zero()) {
     TRY_LET(const Commit at, load_commit(ctx, repository, way.base));
@@ -57,8 +145,9 @@ Result<PreparedMerge> EngineImpl::apply_three_way(const Context& ctx, const Repo
 
   reach(Stage::kBuildTree);
   const auto store = packs(repository);
-  const auto builder = store->begin();
-  TRY_LET(tree::Merged merged, tree::merge(ctx, store, base, source.root, head.root, way.strategy, *builder));
+  TRY_LET(auto few, few_changes(ctx, store, base, way.source.root));
+  TRY_LET(tree::Merged merged, few ? merge_few(ctx, store, std::move(*few), head.root, way.strategy, builder)
+                                   : tree::merge(ctx, store, base, way.source.root, head.root, way.strategy, builder));
   if (!merged.conflicts.empty()) {
     out.conflicts = std::move(merged.conflicts);
     return out;
@@ -70,106 +159,134 @@ Result<PreparedMerge> EngineImpl::apply_three_way(const Context& ctx, const Repo
   }
   Candidate candidate;
   candidate.kind = way.kind;
-  candidate.branch = branch.name;
+  candidate.branch = footing.branch.name;
   candidate.base_head = head.id;
   candidate.requires_clean = true;
   candidate.commit = way.draft;
   candidate.commit.parents = {head.id};
   candidate.commit.generation = head.generation + 1;
   if (way.kind == LandingKind::kMerge && !way.squash) {
-    candidate.commit.parents.push_back(source.id);
-    candidate.commit.generation = std::max(head.generation, source.generation) + 1;
+    candidate.commit.parents.push_back(way.source.id);
+    candidate.commit.generation = std::max(head.generation, way.source.generation) + 1;
   }
   candidate.commit.root = merged.root;
-  TRY(seal(ctx, repository, branch.name, candidate.commit, out.changes, *builder));
-  if (when == Publish::kNow) TRY(publish(ctx, repository, branch.name, candidate.commit));
+  seal(repository, candidate.branch, candidate.commit, out.changes, builder);
   out.candidate = std::move(candidate);
   return out;
 }
 
-Result<PreparedMerge> EngineImpl::make_merge(const Context& ctx, const Repository& repository, std::string_view source,
-                                             std::string_view destination, const MergeSpec& spec, Publish when) {
+Result<Rider::Make> EngineImpl::merge_step(const Context& ctx, const Repository& repository, std::string_view source,
+                                           std::string_view destination, const MergeSpec& spec) {
   if (source == destination)
     return Error(Code::kInvalid, "source", "source and destination are the same branch '" + std::string(source) + "'");
-  TRY_LET(const Resolved from, resolve(ctx, repository, source));
-  TRY_LET(const auto clean, clean_head(ctx, repository, destination));
-  const auto& [branch, head] = clean;
-  ThreeWay way;
-  way.kind = LandingKind::kMerge;
-  way.source = from.commit.id;
-  auto base = merge_base(ctx, repository, from.commit.id, head.id);
-  if (base)
-    way.base = *base;
-  else if (base.error().code() != Code::kNotFound)
-    return base.error();
-  if (way.base == way.source && !spec.commit.allow_empty) {
-    PreparedMerge nothing;
-    nothing.base = nothing.source = way.source;
-    nothing.destination = head.id;
-    nothing.nothing_to_merge = true;
-    return nothing;
-  }
-  way.draft = make_commit(spec.commit, {}, 0);
-  if (way.draft.message.empty())
-    way.draft.message = "Merge '" + std::string(source) + "' into '" + std::string(destination) + "'";
-  way.draft.metadata[".lakefs.merge.strategy"] = strategy_name(spec.strategy);
-  way.allow_empty = spec.commit.allow_empty;
-  way.squash = spec.squash;
-  way.strategy = spec.strategy;
-  return apply_three_way(ctx, repository, branch, head, way, when);
+  TRY_LET(Resolved from, resolve(ctx, repository, source));
+  CommitSpec draft = spec.commit;
+  if (draft.message.empty())
+    draft.message = "Merge '" + std::string(source) + "' into '" + std::string(destination) + "'";
+  draft.metadata[".lakefs.merge.strategy"] = strategy_name(spec.strategy);
+  return Rider::Make([this, &repository, from = std::move(from.commit), draft = std::move(draft), squash = spec.squash,
+                      strategy = spec.strategy](const Context& own, Footing& footing,
+                                                tree::PackBuilder& builder) -> Result<PreparedMerge> {
+    TRY_LET(const Meeting meeting, meet(own, repository, from, footing));
+    const bool first = footing.brought.empty();
+    if (!meeting.complete && !first) return head_moved(footing.branch.name);  // to be made on what has landed
+    if (meeting.base == from.id && !draft.allow_empty) {
+      PreparedMerge nothing;
+      nothing.base = nothing.source = from.id;
+      nothing.destination = footing.head.id;
+      nothing.nothing_to_merge = true;
+      return nothing;
+    }
+    ThreeWay way;
+    way.kind = LandingKind::kMerge;
+    way.base = meeting.base;
+    way.source = from;
+    way.draft = make_commit(draft, {}, 0);
+    way.allow_empty = draft.allow_empty;
+    way.squash = squash;
+    way.strategy = strategy;
+    TRY_LET(PreparedMerge made, apply_three_way(own, repository, way, footing, builder));
+    if (made.candidate && !squash) {
+      footing.brought.insert(meeting.brings.begin(), meeting.brings.end());
+      footing.last = !meeting.complete;
+    }
+    return made;
+  });
 }
 
 // What undoes a commit: from the commit (base) to its parent (source), applied to the head.
-Result<PreparedMerge> EngineImpl::make_revert(const Context& ctx, const Repository& repository,
-                                              std::string_view branch_name, std::string_view ref, int parent_number,
-                                              const CommitSpec& spec, Publish when) {
+Result<Rider::Make> EngineImpl::revert_step(const Context& ctx, const Repository& repository, std::string_view ref,
+                                            int parent_number, const CommitSpec& spec) {
   TRY_LET(const Resolved undone, resolve(ctx, repository, ref));
   TRY_LET(const CommitId parent, chosen_parent(undone.commit, parent_number, Code::kMergeConflict));
-  TRY_LET(const auto clean, clean_head(ctx, repository, branch_name));
   ThreeWay way;
   way.kind = LandingKind::kRevert;
   way.base = undone.commit.id;
-  way.source = parent;
-  way.draft = make_commit(spec, {}, 0);
-  if (way.draft.message.empty()) way.draft.message = "Revert " + std::string(ref);
+  TRY_LET(way.source, load_commit(ctx, repository, parent));
   way.allow_empty = spec.allow_empty;
-  return apply_three_way(ctx, repository, clean.first, clean.second, way, when);
+  CommitSpec draft = spec;
+  if (draft.message.empty()) draft.message = "Revert " + std::string(ref);
+  return Rider::Make([this, &repository, way = std::move(way), draft = std::move(draft)](
+                         const Context& own, Footing& footing, tree::PackBuilder& builder) {
+    ThreeWay now = way;
+    now.draft = make_commit(draft, {}, 0);
+    return apply_three_way(own, repository, now, footing, builder);
+  });
 }
 
 // What a commit did: from its parent (base) to the commit (source), applied to the head.
-Result<PreparedMerge> EngineImpl::make_cherry_pick(const Context& ctx, const Repository& repository,
-                                                   std::string_view branch_name, std::string_view ref,
-                                                   int parent_number, const CommitSpec& spec, Publish when) {
-  TRY_LET(const Resolved picked, resolve(ctx, repository, ref));
-  TRY_LET(const CommitId parent, chosen_parent(picked.commit, parent_number, Code::kInvalid));
-  TRY_LET(const auto clean, clean_head(ctx, repository, branch_name));
+Result<Rider::Make> EngineImpl::cherry_pick_step(const Context& ctx, const Repository& repository, std::string_view ref,
+                                                 int parent_number, const CommitSpec& spec) {
+  TRY_LET(Resolved picked, resolve(ctx, repository, ref));
   ThreeWay way;
   way.kind = LandingKind::kCherryPick;
-  way.base = parent;
-  way.source = picked.commit.id;
-  way.draft = make_commit(spec, {}, 0);
-  if (way.draft.message.empty()) way.draft.message = picked.commit.message;
-  for (const auto& [key, value] : picked.commit.metadata) way.draft.metadata.emplace(key, value);
-  way.draft.metadata["cherry-pick-origin"] = picked.commit.id.hex();
-  way.draft.metadata["cherry-pick-committer"] = picked.commit.committer;
+  TRY_LET(way.base, chosen_parent(picked.commit, parent_number, Code::kInvalid));
   way.allow_empty = spec.allow_empty;
-  return apply_three_way(ctx, repository, clean.first, clean.second, way, when);
+  CommitSpec draft = spec;
+  if (draft.message.empty()) draft.message = picked.commit.message;
+  for (const auto& [key, value] : picked.commit.metadata) draft.metadata.emplace(key, value);
+  draft.metadata["cherry-pick-origin"] = picked.commit.id.hex();
+  draft.metadata["cherry-pick-committer"] = picked.commit.committer;
+  way.source = std::move(picked.commit);
+  return Rider::Make([this, &repository, way = std::move(way), draft = std::move(draft)](
+                         const Context& own, Footing& footing, tree::PackBuilder& builder) {
+    ThreeWay now = way;
+    now.draft = make_commit(draft, {}, 0);
+    return apply_three_way(own, repository, now, footing, builder);
+  });
 }
+
+namespace {
+
+/// Makes a prepared candidate readable by its id.
+template <class Publish>
+Result<PreparedMerge> published(Result<PreparedMerge> made, Publish publish) {
+  if (made && made->candidate) TRY(publish(made->candidate->commit));
+  return made;
+}
+
+}  // namespace
 
 Result<PreparedMerge> EngineImpl::prepare_merge(const Context& ctx, const Repository& repository,
                                                 std::string_view source, std::string_view destination,
                                                 const MergeSpec& spec) {
-  return make_merge(ctx, repository, source, destination, spec, Publish::kNow);
+  TRY_LET(const Rider::Make step, merge_step(ctx, repository, source, destination, spec));
+  return published(prepare_alone(ctx, repository, destination, Rows::kForbidden, step),
+                   [&](const Commit& commit) { return publish(ctx, repository, destination, commit); });
 }
 Result<PreparedMerge> EngineImpl::prepare_revert(const Context& ctx, const Repository& repository,
                                                  std::string_view branch, std::string_view ref, int parent_number,
                                                  const CommitSpec& spec) {
-  return make_revert(ctx, repository, branch, ref, parent_number, spec, Publish::kNow);
+  TRY_LET(const Rider::Make step, revert_step(ctx, repository, ref, parent_number, spec));
+  return published(prepare_alone(ctx, repository, branch, Rows::kForbidden, step),
+                   [&](const Commit& commit) { return publish(ctx, repository, branch, commit); });
 }
 Result<PreparedMerge> EngineImpl::prepare_cherry_pick(const Context& ctx, const Repository& repository,
                                                       std::string_view branch, std::string_view ref, int parent_number,
                                                       const CommitSpec& spec) {
-  return make_cherry_pick(ctx, repository, branch, ref, parent_number, spec, Publish::kNow);
+  TRY_LET(const Rider::Make step, cherry_pick_step(ctx, repository, ref, parent_number, spec));
+  return published(prepare_alone(ctx, repository, branch, Rows::kForbidden, step),
+                   [&](const Commit& commit) { return publish(ctx, repository, branch, commit); });
 }
 
 }  // namespace tarn::versioning::detail

@@ -5,7 +5,6 @@
 namespace tarn::versioning::detail {
 namespace {
 
-constexpr size_t kSealedRows = 256;         // rows that a landing removes itself; more are left to the background
 constexpr size_t kChangeSetEdits = 10'000;  // above this, diffs walk the trees
 constexpr size_t kCheckEvery = 1024;        // edits
 
@@ -22,68 +21,103 @@ Commit EngineImpl::make_commit(const CommitSpec& spec, std::vector<CommitId> par
   return commit;
 }
 
-Result<void> EngineImpl::seal(const Context& ctx, const Repository& repository, std::string_view branch, Commit& commit,
-                              std::span<const tree::Change> changes, tree::PackBuilder& builder) {
+void EngineImpl::seal(const Repository& repository, std::string_view branch, Commit& commit,
+                      std::span<const tree::Change> changes, tree::PackBuilder& builder) {
   commit.id = commit_id(canonical_commit(commit, repository.id, branch));
   const std::string id(commit.id.digest().bytes());
   commit.pack = builder.pack_id();
   if (!changes.empty()) commit.filter = tree::encode_change_filter(changes, kFilterBesideMax);
   builder.add_commit(id, encode_commit(commit, repository.id, branch));
   if (!changes.empty()) builder.add_change_set(id, changes);
+}
+
+Result<void> EngineImpl::write_pack(const Context& ctx, const Repository& repository, tree::PackBuilder& builder) {
   reach(Stage::kWritePack);
   TRY(builder.finish(ctx));
   count_pack(repository);
   return {};
 }
 
-// Read head and rows in one view -> build -> pack. The rows stay what they are: nothing is sealed, so a candidate that
-// never lands leaves only an unnamed pack.
-Result<Candidate> EngineImpl::prepare_commit(const Context& ctx, const Repository& repository, std::string_view branch,
-                                             const CommitSpec& spec) {
+Result<Footing> EngineImpl::find_footing(const Context& ctx, const Repository& repository, std::string_view branch,
+                                         Rows rows) {
   reach(Stage::kReadHead);
-  TRY_LET(const auto view, kv_.view(ctx));
-  TRY_LET(const Branch record, read_branch(*view, repository, branch));
-  TRY_LET(const Commit head, load_commit(ctx, repository, record.head));
+  Footing footing;
+  TRY_LET(footing.view, kv_.view(ctx));
+  TRY_LET(footing.branch, read_branch(*footing.view, repository, branch));
+  if (rows == Rows::kForbidden) {
+    TRY_LET(const bool dirty, dirty_in(ctx, *footing.view, repository, footing.branch));
+    if (dirty) return dirty_branch(branch);
+  }
+  TRY_LET(footing.head, load_commit(ctx, repository, footing.branch.head));
+  footing.committed_through = footing.branch.committed_through;
+  return footing;
+}
 
+Result<PreparedMerge> EngineImpl::prepare_alone(const Context& ctx, const Repository& repository,
+                                                std::string_view branch, Rows rows, const Rider::Make& make) {
+  TRY_LET(Footing footing, find_footing(ctx, repository, branch, rows));
+  const auto builder = packs(repository)->begin();
+  TRY_LET(PreparedMerge made, make(ctx, footing, *builder));
+  if (made.candidate) TRY(write_pack(ctx, repository, *builder));
+  return made;
+}
+
+// Takes the rows of the footing's view. They stay what they are: nothing is sealed, so a candidate that never lands
+// leaves only an unnamed pack.
+Result<PreparedMerge> EngineImpl::make_of_rows(const Context& ctx, const Repository& repository, const CommitSpec& spec,
+                                               Footing& footing, tree::PackBuilder& builder) {
   reach(Stage::kSnapshotStaging);
+  PreparedMerge out;
+  out.destination = footing.head.id;
   Candidate candidate;
   candidate.kind = LandingKind::kCommit;
-  candidate.branch = branch;
-  candidate.base_head = record.head;
-  candidate.branch_version = record.version;
-  candidate.committed_through = view->sequence();
+  candidate.branch = footing.branch.name;
+  candidate.base_head = footing.head.id;
+  candidate.branch_version = footing.branch.version;
+  candidate.committed_through = footing.view->sequence();
   std::vector<tree::Edit> edits;
-  StagedCursor rows(*view, repository.id, record);
-  while (true) {
-    TRY_LET(std::optional<StagedRow> row, rows.next());
-    if (!row) break;
-    if (candidate.sealed.size() < kSealedRows)
-      candidate.sealed.push_back({keys::staged(repository.id, record.id, row->path), row->version});
-    edits.push_back({std::move(row->path), std::move(row->entry)});
-    TRY(ctx.check(clock_));
+  if (footing.committed_through < candidate.committed_through) {  // else a commit before it in its train took them
+    StagedCursor rows(*footing.view, repository.id, footing.branch);
+    while (true) {
+      TRY_LET(std::optional<StagedRow> row, rows.next());
+      if (!row) break;
+      if (candidate.sealed.size() < kSealedRows)
+        candidate.sealed.push_back({keys::staged(repository.id, footing.branch.id, row->path), row->version});
+      edits.push_back({std::move(row->path), std::move(row->entry)});
+      TRY(ctx.check(clock_));
+    }
   }
 
   reach(Stage::kBuildTree);
   const auto store = packs(repository);
-  const auto builder = store->begin();
-  candidate.commit = make_commit(spec, {record.head}, head.generation + 1);
-  TRY_LET(candidate.commit.root, tree::apply(ctx, store, head.root, edits, *builder));
-  const bool changed = candidate.commit.root.id != head.root.id;  // apply() keeps the base's record of equal identity
+  const tree::Root& before = footing.head.root;
+  candidate.commit = make_commit(spec, {footing.head.id}, footing.head.generation + 1);
+  TRY_LET(candidate.commit.root, tree::apply(ctx, store, before, edits, builder));
+  const bool changed = candidate.commit.root.id != before.id;  // apply() keeps the base's record of equal identity
   if (!changed && !spec.allow_empty) return no_changes();
   if (!changed) candidate.commit.filter = tree::encode_change_filter({}, kFilterBesideMax);
-  std::vector<tree::Change> changes;
   if (changed && edits.size() <= kChangeSetEdits) {
     for (const tree::Edit& edit : edits) {
-      TRY_LET(std::optional<tree::Entry> left, tree::get(ctx, *store, head.root, edit.key));
+      TRY_LET(std::optional<tree::Entry> left, tree::get(ctx, *store, before, edit.key));
       if (!left && !edit.entry) continue;
       if (left && edit.entry && tree::same_identity(*left, *edit.entry)) continue;
       const auto type =
           !left ? tree::ChangeType::kAdded : (edit.entry ? tree::ChangeType::kChanged : tree::ChangeType::kRemoved);
-      changes.push_back({edit.key, type, std::move(left), edit.entry});
+      out.changes.push_back({edit.key, type, std::move(left), edit.entry});
     }
   }
-  TRY(seal(ctx, repository, branch, candidate.commit, changes, *builder));
-  return candidate;
+  seal(repository, candidate.branch, candidate.commit, out.changes, builder);
+  out.candidate = std::move(candidate);
+  return out;
+}
+
+Result<Candidate> EngineImpl::prepare_commit(const Context& ctx, const Repository& repository, std::string_view branch,
+                                             const CommitSpec& spec) {
+  TRY_LET(PreparedMerge made, prepare_alone(ctx, repository, branch, Rows::kTaken,
+                                            [&](const Context& own, Footing& footing, tree::PackBuilder& builder) {
+                                              return make_of_rows(own, repository, spec, footing, builder);
+                                            }));
+  return std::move(*made.candidate);
 }
 
 Result<Candidate> EngineImpl::prepare_edits(const Context& ctx, const Repository& repository, std::string_view branch,
@@ -131,7 +165,8 @@ Result<Candidate> EngineImpl::prepare_edits(const Context& ctx, const Repository
       changed.push_back(std::move(*change));
     }
   }
-  TRY(seal(ctx, repository, branch, candidate.commit, changed, *builder));
+  seal(repository, branch, candidate.commit, changed, *builder);
+  TRY(write_pack(ctx, repository, *builder));
   TRY(publish(ctx, repository, branch, candidate.commit));
   return candidate;
 }

@@ -139,7 +139,8 @@ Result<Repository> EngineImpl::create_repository(const Context& ctx, const Repos
       Commit first = make_commit(spec, {}, 1);
       first.root = tree::empty_root(repository.parameters);
       const auto builder = packs(repository)->begin();
-      TRY(seal(ctx, repository, in.default_branch, first, {}, *builder));
+      seal(repository, in.default_branch, first, {}, *builder);
+      TRY(write_pack(ctx, repository, *builder));
       Branch branch;
       branch.id = random_.hex(8);
       branch.head = first.id;

@@ -16,7 +16,7 @@ Error protected_branch(std::string_view branch) {
                "branch '" + std::string(branch) + "' is protected: write to another branch and merge it");
 }
 
-Error too_busy(std::string_view branch) {
+Error changes_too_often(std::string_view branch) {
   return Error(Code::kBusy, "branch", "branch '" + std::string(branch) + "' changes too often: try again later");
 }
 
@@ -62,7 +62,7 @@ Result<void> EngineImpl::write_rows(const Context& ctx, const Repository& reposi
     if (applied) return {};
     if (applied.error().code() != Code::kConflict) return applied.error();
   }
-  return too_busy(branch);
+  return changes_too_often(branch);
 }
 
 // Exact (promise G6): what the caller expects is decided on one view, and the batch lands only if neither the row nor
@@ -105,7 +105,7 @@ Result<void> EngineImpl::write_expecting(const Context& ctx, const Repository& r
     if (applied.error().code() != Code::kConflict) return applied.error();
     TRY(ctx.check(clock_));
   }
-  return too_busy(branch);
+  return changes_too_often(branch);
 }
 
 Result<void> EngineImpl::stage(const Context& ctx, const Repository& repository, std::string_view branch,
@@ -164,7 +164,7 @@ Result<void> EngineImpl::reset(const Context& ctx, const Repository& repository,
     if (applied.error().code() != Code::kConflict) return applied.error();
     TRY(ctx.check(clock_));
   }
-  return too_busy(branch);
+  return changes_too_often(branch);
 }
 
 Result<bool> EngineImpl::is_dirty(const Context& ctx, const Repository& repository, std::string_view branch) {

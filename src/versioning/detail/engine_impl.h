@@ -14,6 +14,7 @@
 #include "versioning/detail/log_walk.h"
 #include "versioning/detail/ref_journal.h"
 #include "versioning/detail/staged_cursor.h"
+#include "versioning/detail/train.h"
 #include "versioning/detail/voids.h"
 #include "versioning/engine.h"
 #include "versioning/keys.h"
@@ -29,8 +30,13 @@ struct Protection {
 /// Passes the named stage: a crash test may stop the process here.
 void reach(Stage stage);
 
+inline constexpr int kLandingAttempts = 10;
+inline constexpr size_t kSealedRows = 256;  ///< rows that a landing removes itself; more are left to the background
+
+bool is_conflict_of_branch(const Error& error);
 Error dirty_branch(std::string_view branch);
 Error head_moved(std::string_view branch);
+Error too_busy(std::string_view branch);
 Error no_changes();
 
 class EngineImpl final : public Engine {
@@ -112,7 +118,7 @@ class EngineImpl final : public Engine {
   Result<PreparedMerge> prepare_cherry_pick(const Context&, const Repository&, std::string_view branch,
                                             std::string_view ref, int parent_number, const CommitSpec&) override;
 
-  // land.cc: the gate
+  // land.cc: the gate; trains.cc: who queues before it
   Result<Commit> land(const Context&, const Repository&, const Landing&) override;
   Result<void> delete_branch(const Context&, const Repository&, std::string_view name, const Pass* pass,
                              const kv::Batch& also) override;
@@ -141,13 +147,6 @@ class EngineImpl final : public Engine {
                                             std::string_view prefix) override;
 
  private:
-  /// A fair in-process queue per branch, for those who lost a race: it orders retries, guards no data.
-  class Turn;
-  struct Queue {
-    uint64_t next = 0, serving = 0;
-    size_t users = 0;
-  };
-
   // engine.cc
   std::shared_ptr<tree::Packs> packs(const Repository& repository);
   /// Errors: kNotFound "commit".
@@ -171,38 +170,69 @@ class EngineImpl final : public Engine {
   Result<void> check_namespace(kv::View& view, const std::string& prefix, std::string& released);
 
   // prepare.cc
-  enum class Publish { kNow, kWithLanding };
-  /// Fills in the id and writes the pack: record, change-set and nodes.
-  Result<void> seal(const Context& ctx, const Repository& repository, std::string_view branch, Commit& commit,
-                    std::span<const tree::Change> changes, tree::PackBuilder& builder);
+  enum class Rows { kTaken, kForbidden, kWhatever };  ///< what the candidate does with the branch's staged rows
+  /// The branch and its head in one view. Errors: kNotFound; kInvalid "branch" (dirty, where rows are forbidden).
+  Result<Footing> find_footing(const Context& ctx, const Repository& repository, std::string_view branch, Rows rows);
+  Result<PreparedMerge> make_of_rows(const Context& ctx, const Repository& repository, const CommitSpec& spec,
+                                     Footing& footing, tree::PackBuilder& builder);
+  /// Makes one candidate in a pack of its own and writes that.
+  Result<PreparedMerge> prepare_alone(const Context& ctx, const Repository& repository, std::string_view branch,
+                                      Rows rows, const Rider::Make& make);
+  /// Fills in the id and adds record and change-set to the pack.
+  void seal(const Repository& repository, std::string_view branch, Commit& commit,
+            std::span<const tree::Change> changes, tree::PackBuilder& builder);
+  Result<void> write_pack(const Context& ctx, const Repository& repository, tree::PackBuilder& builder);
   Commit make_commit(const CommitSpec& spec, std::vector<CommitId> parents, uint64_t generation);
 
   // merging.cc
   struct ThreeWay {
     LandingKind kind;
-    CommitId base, source;  ///< base zero: the empty map
-    Commit draft;           ///< message, metadata, parents without the head
+    CommitId base;  ///< zero: the empty map
+    Commit source;
+    Commit draft;  ///< message, metadata, parents without the head
     bool allow_empty = false, squash = false;
     tree::Strategy strategy = tree::Strategy::kNone;
   };
-  Result<PreparedMerge> apply_three_way(const Context& ctx, const Repository& repository, const Branch& branch,
-                                        const Commit& head, const ThreeWay& way, Publish publish);
-  Result<PreparedMerge> make_merge(const Context&, const Repository&, std::string_view source,
-                                   std::string_view destination_branch, const MergeSpec&, Publish publish);
-  Result<PreparedMerge> make_revert(const Context&, const Repository&, std::string_view branch, std::string_view ref,
-                                    int parent_number, const CommitSpec&, Publish publish);
-  Result<PreparedMerge> make_cherry_pick(const Context&, const Repository&, std::string_view branch,
-                                         std::string_view ref, int parent_number, const CommitSpec&, Publish publish);
-  /// The branch, clean, and its head.
-  Result<std::pair<Branch, Commit>> clean_head(const Context& ctx, const Repository& repository,
-                                               std::string_view branch);
+  Result<PreparedMerge> apply_three_way(const Context& ctx, const Repository& repository, const ThreeWay& way,
+                                        Footing& footing, tree::PackBuilder& builder);
+  /// The best common ancestor of `source` and the footing's head (zero: none), and what a merge would bring in.
+  struct Meeting {
+    CommitId base;
+    std::vector<CommitId> brings;
+    bool complete = true;  ///< `brings` is all
+  };
+  Result<Meeting> meet(const Context& ctx, const Repository& repository, const Commit& source, const Footing& footing);
+  // What is pinned before anybody waits, and the make step of a rider. The repository outlives the step.
+  Result<Rider::Make> merge_step(const Context&, const Repository&, std::string_view source,
+                                 std::string_view destination_branch, const MergeSpec&);
+  Result<Rider::Make> revert_step(const Context&, const Repository&, std::string_view ref, int parent_number,
+                                  const CommitSpec&);
+  Result<Rider::Make> cherry_pick_step(const Context&, const Repository&, std::string_view ref, int parent_number,
+                                       const CommitSpec&);
 
   // land.cc
-  Publish publication() const { return policy_.load() ? Publish::kNow : Publish::kWithLanding; }
-  template <class Attempt>
-  auto with_retries(const Context& ctx, const Repository& repository, std::string_view branch, Attempt attempt)
-      -> decltype(attempt());
-  Result<MergeResult> land_prepared(const Context& ctx, const Repository& repository, Result<PreparedMerge> prepared);
+  /// Where one batch moves a head: along a chain of candidates, each made on the one before, all commits or none.
+  struct Move {
+    std::span<const Candidate* const> chain;
+    kv::Sequence protection_version = 0;
+    const kv::Batch* also = nullptr;
+  };
+  Result<void> move_head(const Context& ctx, const Repository& repository, const Move& move);
+  /// Runs freely first; who loses a race takes its turn in the branch's queue.
+  Result<void> with_retries(const Context& ctx, const Repository& repository, std::string_view branch,
+                            const std::function<Result<Commit>()>& attempt);
+
+  // trains.cc
+  /// Waits in the branch's queue until it has landed or failed.
+  Result<MergeResult> ride(const Repository& repository, std::string_view branch, Rider& rider);
+  /// Lands what it can of the riders; who has not arrived goes back to the queue.
+  struct Outcome {
+    size_t fitted = 0;  ///< riders that the time allowed for reviews was enough for; 0: all
+    bool lost = false;  ///< the head moved away
+  };
+  Outcome run_train(const Repository& repository, const std::string& branch, std::span<Rider* const> train);
+  Result<void> publish_all(const Context& ctx, const Repository& repository, const std::string& branch,
+                           std::span<Rider* const> chain);
 
   // staging.cc
   struct WriteGate {
@@ -246,7 +276,7 @@ class EngineImpl final : public Engine {
   std::map<std::string, std::shared_ptr<tree::Packs>> packs_;
   std::unordered_map<std::string, std::shared_ptr<const Commit>> commits_;  // by repository id + raw commit id
   std::unordered_map<std::string, WriteGate> gates_;                        // by repository id + branch name
-  std::map<std::string, Queue> queues_;
+  std::unordered_map<std::string, LandingQueue> queues_;                    // by repository id + branch name
   std::unordered_map<std::string, size_t> unfolded_;  // packs written since the last fold, by repository id
   std::unordered_set<std::string> folding_;
   struct UsedGraph {
