@@ -77,7 +77,7 @@ Result<void> EngineImpl::move_head(const Context& ctx, const Repository& reposit
 
   // A commit shows what its branch showed already; every other move may show something new.
   std::optional<Voids::Change> change;
-  if (candidate.kind != LandingKind::kCommit) change.emplace(voids_, branch.id);
+  if (first.kind != LandingKind::kCommit) change.emplace(voids_, branch.id);
   reach(Stage::kMoveHead);
   const auto applied = kv_.apply(ctx, batch);
   if (change && !applied && applied.error().code() == Code::kUnknownOutcome) change->leave_open();

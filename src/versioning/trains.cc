@@ -13,6 +13,12 @@ constexpr std::string_view kTrains = "tarn_landing_trains_total", kLanded = "tar
 
 }  // namespace
 
+size_t EngineImpl::waiting_to_land(const Repository& repository, std::string_view branch) {
+  base::Lock lock(mutex_);
+  const auto found = queues_.find(repository.id + std::string(branch));
+  return found == queues_.end() ? 0 : found->second.waiting.size();
+}
+
 Result<Engine::MergeResult> EngineImpl::ride(const Repository& repository, std::string_view branch, Rider& rider) {
   if (repository.read_only)
     return Error(Code::kForbidden, "repository", "repository '" + repository.name + "' is read-only");

@@ -118,6 +118,9 @@ class EngineImpl final : public Engine {
   Result<PreparedMerge> prepare_cherry_pick(const Context&, const Repository&, std::string_view branch,
                                             std::string_view ref, int parent_number, const CommitSpec&) override;
 
+  /// Riders of a branch, the leader and who rides with it included.
+  size_t waiting_to_land(const Repository& repository, std::string_view branch);
+
   // land.cc: the gate; trains.cc: who queues before it
   Result<Commit> land(const Context&, const Repository&, const Landing&) override;
   Result<void> delete_branch(const Context&, const Repository&, std::string_view name, const Pass* pass,
