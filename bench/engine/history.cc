@@ -7,6 +7,7 @@
 #include "base/disk.h"
 #include "block/local.h"
 #include "kv/rocks.h"
+#include "tree/change_filter.h"
 #include "versioning/journal.h"
 #include "versioning/records.h"
 #include "versioning/recovery.h"
@@ -76,6 +77,8 @@ class Writer {
     commit.date_ms = 1'400'000'000'000 + static_cast<int64_t>(number) * 1'000;
     commit.root = root;
     commit.generation = parent.generation + 1;
+    commit.pack = builder_->pack_id();
+    commit.filter = tree::encode_change_filter(std::span(&change, 1), versioning::kFilterBesideMax);
     commit.id = versioning::commit_id(versioning::canonical_commit(commit, place_.repository.id, branch));
     const std::string id(commit.id.digest().bytes());
     builder_->add_commit(id, versioning::encode_commit(commit, place_.repository.id, branch));

@@ -81,6 +81,23 @@ TEST(Json, RefusesRubbishAndDeepNesting) {
   EXPECT_EQ(Json::parse(std::string(100, '[') + std::string(100, ']')).error().code(), Code::kInvalid);
 }
 
+TEST(Json, StringsAreEscapedAndBrokenBytesReplaced) {
+  const auto quoted = [](std::string_view text) {
+    std::string out;
+    append_json_string(out, text);
+    return out;
+  };
+  EXPECT_EQ(quoted(""), "\"\"");
+  EXPECT_EQ(quoted("a/b.parquet"), "\"a/b.parquet\"");
+  EXPECT_EQ(quoted("\"a\\\n\r\tb\x01"), "\"\\\"a\\\\\\n\\r\\tb\\u0001\"");
+  EXPECT_EQ(quoted("Zürich\"x"), "\"Zürich\\\"x\"");
+  EXPECT_EQ(quoted("a\xff"
+                   "b\xc3"),
+            "\"a\xef\xbf\xbd"
+            "b\xef\xbf\xbd\"");
+  EXPECT_EQ(quoted(std::string_view("\0", 1)), "\"\\u0000\"");
+}
+
 TEST(Json, WriterPlacesCommas) {
   JsonWriter w;
   w.begin_object()

@@ -1,7 +1,9 @@
 #include "base/json.h"
 
+#include <array>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include <fmt/core.h>
 #include <simdjson.h>
@@ -185,36 +187,62 @@ Json to_json(const std::map<std::string, std::string>& map) {
   return object;
 }
 
+namespace {
+
+/// What must not stand in a JSON string as it is, and what needs a second look (not ASCII).
+enum class Class : uint8_t { kPlain, kEscape, kHigh };
+constexpr auto kClasses = [] {
+  std::array<Class, 256> classes{};
+  for (size_t c = 0; c < 0x20; ++c) classes[c] = Class::kEscape;
+  classes['"'] = classes['\\'] = Class::kEscape;
+  for (size_t c = 0x80; c < 256; ++c) classes[c] = Class::kHigh;
+  return classes;
+}();
+
+void append_escape(std::string& out, char c) {
+  switch (c) {
+    case '"':
+      out.append("\\\"");
+      break;
+    case '\\':
+      out.append("\\\\");
+      break;
+    case '\n':
+      out.append("\\n");
+      break;
+    case '\r':
+      out.append("\\r");
+      break;
+    case '\t':
+      out.append("\\t");
+      break;
+    default:
+      out.append(fmt::format("\\u{:04x}", static_cast<unsigned char>(c)));
+  }
+}
+
+}  // namespace
+
+// Whole runs of plain characters at once: listings are made of them.
 void append_json_string(std::string& out, std::string_view text) {
   out.push_back('"');
-  const bool valid = is_utf8(text);
-  for (const char c : text) {
-    const auto u = static_cast<unsigned char>(c);
-    switch (c) {
-      case '"':
-        out.append("\\\"");
-        break;
-      case '\\':
-        out.append("\\\\");
-        break;
-      case '\n':
-        out.append("\\n");
-        break;
-      case '\r':
-        out.append("\\r");
-        break;
-      case '\t':
-        out.append("\\t");
-        break;
-      default:
-        if (u < 0x20)
-          out.append(fmt::format("\\u{:04x}", u));
-        else if (!valid && u >= 0x80)
-          out.append("\xef\xbf\xbd");
-        else
-          out.push_back(c);
+  std::optional<bool> valid;
+  size_t run = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const Class found = kClasses[static_cast<unsigned char>(text[i])];
+    if (found == Class::kPlain) continue;
+    if (found == Class::kHigh) {
+      if (!valid) valid = is_utf8(text);
+      if (*valid) continue;
     }
+    out.append(text.substr(run, i - run));
+    run = i + 1;
+    if (found == Class::kHigh)
+      out.append("\xef\xbf\xbd");
+    else
+      append_escape(out, text[i]);
   }
+  out.append(text.substr(run));
   out.push_back('"');
 }
 
