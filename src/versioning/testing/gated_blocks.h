@@ -1,5 +1,6 @@
 #pragma once
 // An object store whose writes wait at a gate, so that a test can gather who comes behind.
+#include <atomic>
 #include <functional>
 
 #include "base/mutex.h"
@@ -29,6 +30,8 @@ class GatedBlocks final : public block::Store {
     changed_.notify_all();
   }
   std::function<void()> before_opening;  ///< what happens while the write waits
+  std::atomic<int64_t> fail_put{0};      ///< the n-th write from now on ends with kUnknownOutcome; 0: none
+  std::atomic<bool> lost{false};         ///< and did not happen
   int puts() {
     base::Lock lock(mutex_);
     return puts_;
@@ -44,6 +47,10 @@ class GatedBlocks final : public block::Store {
         changed_.notify_all();
         changed_.wait(lock, [&] { return !closed_; });
       }
+    }
+    if (fail_put > 0 && fail_put.fetch_sub(1) == 1) {
+      if (!lost) TRY(inner_.put(ctx, name, source));
+      return Error(Code::kUnknownOutcome, "blocks", "injected");
     }
     return inner_.put(ctx, name, source);
   }
