@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <memory>
 
 #include "auth/seal.h"
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/ids.h"
 #include "base/json.h"
+#include "base/mutex.h"
 #include "kv/record.h"
 
 namespace tarn::auth {
@@ -20,6 +23,7 @@ constexpr std::string_view kKeys = "auth/key/";
 constexpr std::string_view kUserKeys = "auth/user-key/";
 constexpr int64_t kTokenLifeMs = 12 * 3600 * 1000;
 constexpr size_t kKeySize = 32;
+constexpr size_t kKnownMax = 1'000;  // access keys whose decoded rows are kept
 
 std::string key_of_user(std::string_view id) { return fmt::format("{}{}", kUsers, id); }
 std::string key_of_key(std::string_view id) { return fmt::format("{}{}", kKeys, id); }
@@ -222,6 +226,12 @@ class StoredAuth final : public Auth {
     if (id.empty() || id.size() > 64) return wrong_credentials();
     TRY_LET(const auto row, store_.get(ctx, key_of_key(id)));
     if (!row) return wrong_credentials();
+    const auto known = find_known(id);
+    if (known && known->key_version == row->version) {
+      TRY_LET(const auto user_row, store_.get(ctx, key_of_user(known->found.principal.user)));
+      if (!user_row) return wrong_credentials();
+      if (known->user_version == user_row->version) return known->found;
+    }
     TRY_LET(const Json json, kv::decode_record(row->value, "credentials"));
     const std::string user = json["user"].as_string();
     const auto sealed = base::from_base64(json["sealed"].as_string());
@@ -241,6 +251,7 @@ class StoredAuth final : public Auth {
     TRY_LET(User record, decode_user(user_row->value));
     found.principal.admin = record.admin;
     found.principal.writable_repositories = std::move(record.writable_repositories);
+    remember(id, {row->version, user_row->version, found});
     return found;
   }
 
@@ -348,6 +359,26 @@ class StoredAuth final : public Auth {
     return std::move(found->principal);
   }
 
+  /// What the rows of a key and its user say, as long as they are these versions: the rows are read for every request,
+  /// decoded and opened only when they changed.
+  struct Known {
+    kv::Sequence key_version = 0, user_version = 0;
+    FoundSecret found;
+  };
+  std::shared_ptr<const Known> find_known(std::string_view id) {
+    const base::Lock lock(mutex_);
+    const auto it = known_.find(id);
+    return it == known_.end() ? nullptr : it->second;
+  }
+  void remember(std::string_view id, Known known) {
+    const auto made = std::make_shared<const Known>(std::move(known));
+    const base::Lock lock(mutex_);
+    if (known_.size() >= kKnownMax) known_.clear();
+    known_.insert_or_assign(std::string(id), made);
+  }
+
+  base::Mutex mutex_;  ///< guards known_; never held while waiting
+  std::map<std::string, std::shared_ptr<const Known>, std::less<>> known_;
   kv::Store& store_;
   const Sealer sealer_;
   const base::Secret<std::string> token_key_;

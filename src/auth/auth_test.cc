@@ -102,6 +102,25 @@ TEST_F(Users, TokensDieWithTheirKeyAndWithTime) {
   EXPECT_FALSE(auth_->authenticate_header(ctx_, "Bearer " + fresh.text));
 }
 
+// What a key stands for is kept decoded between requests; the rows decide.
+TEST_F(Users, AKeyThatWasUsedSeesEveryChangeAtOnce) {
+  ASSERT_TRUE(auth_->set_up(ctx_, "admin", {}));
+  ASSERT_TRUE(auth_->create_user(ctx_, {.id = "weather", .writable_repositories = {"weather"}}));
+  const auto key = *auth_->create_credentials(ctx_, "weather");
+  for (int i = 0; i < 3; ++i) {
+    const auto found = auth_->find_secret(ctx_, key.access_key_id);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->secret.reveal(), key.secret.reveal());
+    EXPECT_EQ(found->principal.writable_repositories.size(), 1u);
+  }
+  kv::Batch grant;
+  ASSERT_TRUE(auth_->grant_write(ctx_, grant, "weather", "flights"));
+  ASSERT_TRUE(store_.apply(ctx_, grant));
+  EXPECT_EQ(auth_->find_secret(ctx_, key.access_key_id)->principal.writable_repositories.size(), 2u);
+  ASSERT_TRUE(auth_->delete_credentials(ctx_, "weather", key.access_key_id));
+  EXPECT_FALSE(auth_->find_secret(ctx_, key.access_key_id));
+}
+
 TEST_F(Users, TemporaryKeysExpireAndAreRevocable) {
   AttemptScope scope{"analytics", "run-1", {"date=2013-10-25/"}, "f1", clock_.wall_ms() + 1000};
   kv::Batch batch;
