@@ -80,6 +80,8 @@ class Writer {
     commit.pack = builder_->pack_id();
     commit.filter = tree::encode_change_filter(std::span(&change, 1), versioning::kFilterBesideMax);
     commit.id = versioning::commit_id(versioning::canonical_commit(commit, place_.repository.id, branch));
+    commit.pack = builder_->pack_id();
+    commit.filter = tree::encode_change_filter({&change, 1}, versioning::kFilterBesideMax);
     const std::string id(commit.id.digest().bytes());
     builder_->add_commit(id, versioning::encode_commit(commit, place_.repository.id, branch));
     builder_->add_change_set(id, std::span(&change, 1));

@@ -27,6 +27,7 @@ constexpr size_t kWrittenMax = 20'000;       ///< nodes whose place is remembere
 constexpr size_t kTailWeightMax = 1u << 16;  ///< index entries kept in memory
 constexpr size_t kBundlesMax = 16u << 20;    ///< bytes of opened bundles kept in memory
 constexpr int kHopsMax = 64;
+constexpr uint64_t kReadAhead = 1u << 20;  ///< bytes
 constexpr size_t kMovedMax = 10'000;       ///< relocations kept in memory
 constexpr uint64_t kSmallPack = 8u << 20;  ///< bytes: larger packs are not worth folding
 
@@ -68,8 +69,10 @@ class StoredPacks final : public Packs, public detail::PackHome, public std::ena
   Result<std::vector<PackedCommit>> commits_of(const Context& ctx, const std::string& pack_id) override {
     TRY_LET(const auto tail, tail_of(ctx, pack_id));
     std::vector<PackedCommit> commits;
+    Stretch near;
     for (const Slot& slot : tail->commits) {
-      TRY_LET(const Frame frame, read_slot(ctx, tail->pack_id, slot));
+      TRY_LET(const Frame frame,
+              slot.member == detail::kAlone ? read_near(ctx, *tail, slot, near) : read_slot(ctx, tail->pack_id, slot));
       TRY_LET(std::string id, detail::whole_id('r', slot, frame.body));
       TRY_LET(const std::string_view record, detail::commit_record(frame.body, id));
       commits.push_back({std::move(id), std::string(record)});
@@ -229,6 +232,25 @@ class StoredPacks final : public Packs, public detail::PackHome, public std::ena
   Result<Frame> read_frame(const Context& ctx, const std::string& pack_id, uint64_t offset, uint64_t length) {
     TRY_LET(const std::string stored, read_range(ctx, pack_id, offset, length));
     return detail::open_frame(stored);
+  }
+
+  /// Bytes of a pack that were read ahead.
+  struct Stretch {
+    uint64_t offset = 0;
+    std::string bytes;
+  };
+  /// A frame, and what lies behind it when frames are small: who reads many of them in their order asks the store once
+  /// a megabyte.
+  Result<Frame> read_near(const Context& ctx, const Tail& tail, const Slot& slot, Stretch& near) {
+    if (slot.offset < near.offset || slot.offset + slot.length > near.offset + near.bytes.size()) {
+      const Slot& last = tail.commits.back();
+      const uint64_t end = std::max(last.offset + last.length, slot.offset + slot.length);
+      near.offset = slot.offset;
+      TRY_LET(near.bytes,
+              read_range(ctx, tail.pack_id, slot.offset,
+                         std::min<uint64_t>(std::max<uint64_t>(slot.length, kReadAhead), end - slot.offset)));
+    }
+    return detail::open_frame(std::string_view(near.bytes).substr(slot.offset - near.offset, slot.length));
   }
 
   /// What a slot of a pack's index names: a frame, or a member of the bundle in it.

@@ -110,6 +110,10 @@ Result<Page<Commit>> EngineImpl::log(const Context& ctx, const Repository& repos
     TRY_LET(const CommitGraph::Index from, reader.find(ctx, at.commit.id));
     place.emplace(LogWalk(graph, {query.first_parent, query.since_ms}), CommitGraph::kNone);
     TRY(place->walk.start(ctx, from));
+    if (after && !stop && !query.since_ms) {
+      TRY_LET(const CommitGraph::Index target, reader.find(ctx, *after));
+      TRY(place->walk.skip_towards(ctx, target));
+    }
   }
   LogWalk& walk = place->walk;
 

@@ -32,10 +32,16 @@ bool stops_all(const Error& error) {
   }
 }
 
+/// What stays in memory of a commit; the rest is read again from its row when it must be told.
 struct Known {
-  std::vector<CommitId> parents;
-  UnreachedCommit about;
+  CommitId first;              ///< parent; zero: none
+  std::vector<CommitId> more;  ///< parents
   bool reached = false, has_child = false;
+  template <class Each>
+  void each_parent(Each each) const {
+    if (!first.is_zero()) each(first);
+    for (const CommitId& parent : more) each(parent);
+  }
 };
 using Commits = std::unordered_map<base::Digest, Known, base::DigestHash>;
 
@@ -95,7 +101,7 @@ class Rebuild {
     TRY(write_refs());
     TRY(write_repository());
     TRY(flush());
-    list_unreached();
+    TRY(list_unreached());
     return std::move(out_);
   }
 
@@ -127,14 +133,14 @@ class Rebuild {
       if (pack.folded) TRY(relocate(pack.id));
     }
     for (const auto& [id, known] : commits_) {
-      for (const CommitId& parent : known.parents) {
+      known.each_parent([&, of = id](const CommitId& parent) {
         const auto found = commits_.find(parent.digest());
         if (found != commits_.end())
           found->second.has_child = true;
         else
           out_.losses.push_back(
-              fmt::format("commit {}: the past of {} is in no readable pack", parent.hex(), id.hex()));
-      }
+              fmt::format("commit {}: the past of {} is in no readable pack", parent.hex(), of.hex()));
+      });
     }
     out_.commits = commits_.size();
     return {};
@@ -159,9 +165,10 @@ class Rebuild {
     const Commit& commit = stored->commit;
     const auto [it, added] = commits_.try_emplace(commit.id.digest());
     if (!added) return {};
-    it->second.parents = commit.parents;
-    it->second.about = {commit.id, stored->branch, commit.generation, commit.date_ms, commit.committer, commit.message,
-                        false,     false};
+    if (!commit.parents.empty()) {
+      it->second.first = commit.parents.front();
+      it->second.more.assign(commit.parents.begin() + 1, commit.parents.end());
+    }
     return put(keys::commit(repository_.id, commit.id), packed.record);
   }
 
@@ -211,15 +218,15 @@ class Rebuild {
       open.pop_back();
       if (found == commits_.end() || found->second.reached) continue;
       found->second.reached = true;
-      open.insert(open.end(), found->second.parents.begin(), found->second.parents.end());
+      found->second.each_parent([&](const CommitId& parent) { open.push_back(parent); });
     }
   }
 
   /// Whether going back along first parents leads to `head` before it meets another commit that a ref reaches.
   bool follows(const Known& start, const CommitId& head) const {
     const Known* at = &start;
-    while (!at->parents.empty()) {
-      const auto parent = commits_.find(at->parents.front().digest());
+    while (!at->first.is_zero()) {
+      const auto parent = commits_.find(at->first.digest());
       if (parent == commits_.end()) return false;
       if (parent->first == head.digest()) return true;
       if (parent->second.reached) return false;
@@ -228,10 +235,20 @@ class Rebuild {
     return false;
   }
 
-  void list_unreached() {
+  Result<void> list_unreached() {
     for (const auto& [id, known] : commits_) {
       if (known.reached) continue;
-      UnreachedCommit one = known.about;
+      TRY_LET(const std::optional<kv::Row> row, into_.get(ctx_, keys::commit(repository_.id, CommitId(id))));
+      if (!row) return Error(Code::kCorrupt, "commit", "commit " + id.hex() + " was written and is not there");
+      TRY_LET(StoredCommit stored, decode_commit(row->value, CommitId(id)));
+      UnreachedCommit one = {stored.commit.id,
+                             std::move(stored.branch),
+                             stored.commit.generation,
+                             stored.commit.date_ms,
+                             std::move(stored.commit.committer),
+                             std::move(stored.commit.message),
+                             false,
+                             false};
       one.tip = !known.has_child;
       const auto branch = journal_.branches.find(one.branch);
       one.follows_head = branch != journal_.branches.end() && follows(known, branch->second.head);
@@ -242,6 +259,7 @@ class Rebuild {
       if (a.generation != b.generation) return a.generation > b.generation;
       return a.id < b.id;
     });
+    return {};
   }
 
   const Context& ctx_;

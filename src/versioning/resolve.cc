@@ -96,10 +96,13 @@ Result<Resolved> EngineImpl::resolve(const Context& ctx, const Repository& repos
     if (number == 0) continue;
     CommitGraph::Reader graph(commit_graph(repository));
     TRY_LET(CommitGraph::Index index, graph.find(ctx, at.commit.id));
-    for (; number > 0; --number) {
+    while (number > 0) {
       TRY_LET(const CommitGraph::Node* node, graph.load(ctx, index));
       if (node->first == CommitGraph::kNone) return no_ref(ref);
-      index = node->first;
+      // The commits of a line are numbered one after another.
+      const uint64_t steps = std::min<uint64_t>(number, node->line - 1);
+      index = steps > 0 ? index - static_cast<CommitGraph::Index>(steps) : node->first;
+      number -= std::max<uint64_t>(steps, 1);
       if (number % 1024 == 0) TRY(ctx.check(clock_));
     }
     TRY_LET(const CommitGraph::Node* found, graph.load(ctx, index));

@@ -86,7 +86,7 @@ CommitGraph::Index CommitGraph::number_locked(const CommitId& id) {
   memory_ += sizeof(Node);
   Node* made = new (&node(index)) Node;
   made->id = id;
-  made->loaded = 0;
+  made->line = 0;
   size_t at = hash_of(id) & (table_.size() - 1);
   while (table_[at] != kNone) at = (at + 1) & (table_.size() - 1);
   table_[at] = index;
@@ -108,7 +108,7 @@ char* CommitGraph::blob_locked(size_t size) {
 CommitGraph::Index CommitGraph::add_locked(const CommitId& id, const Links& links) {
   const Index index = number_locked(id);
   Node& made = node(index);
-  if (made.loaded != 0) return index;
+  if (made.line != 0) return index;
   const auto more = static_cast<uint32_t>(links.count() > 2 ? links.count() - 2 : 0);
   const auto filter_size = static_cast<uint32_t>(links.filter.size());
   char* blob = blob_locked(8 + size_t{4} * more + filter_size);
@@ -125,7 +125,8 @@ CommitGraph::Index CommitGraph::add_locked(const CommitId& id, const Links& link
   made.generation = links.generation;
   made.first = links.count() > 0 ? number_locked(links.parent(0)) : kNone;
   made.second = links.count() > 1 ? number_locked(links.parent(1)) : kNone;
-  __atomic_store_n(&made.loaded, 1, __ATOMIC_RELEASE);
+  const bool in_line = links.count() == 1 && made.first + 1 == index;
+  __atomic_store_n(&made.line, in_line ? node(made.first).line + 1 : 1, __ATOMIC_RELEASE);
   size_.fetch_add(1, std::memory_order_relaxed);
   return index;
 }
@@ -258,10 +259,14 @@ Result<std::vector<CommitGraph::Index>> best_common_ancestors(const Context& ctx
                                                               CommitGraph::Index b) {
   using Index = CommitGraph::Index;
   enum : uint8_t { kA = 1, kB = 2, kBelow = 4, kMet = 8 };
+  using Node = CommitGraph::Node;
   struct Waiting {
     uint32_t generation;
     Index index;
-    auto operator<=>(const Waiting&) const = default;
+    const Node* node;
+    bool operator<(const Waiting& other) const {
+      return generation != other.generation ? generation < other.generation : index < other.index;
+    }
   };
   std::priority_queue<Waiting> waiting;
   Paint paint;
@@ -271,8 +276,11 @@ Result<std::vector<CommitGraph::Index>> best_common_ancestors(const Context& ctx
     const uint8_t before = painted;
     if ((before & colours) == colours) return {};
     if (!(before & kMet)) {
-      TRY_LET(const CommitGraph::Node* node, graph.load(ctx, index));
-      waiting.push({node->generation, index});
+      const Node* node = graph.loaded(index);
+      if (node == nullptr) {
+        TRY_LET(node, graph.load(ctx, index));
+      }
+      waiting.push({node->generation, index, node});
     }
     painted = before | colours | kMet;
     const auto open = [](uint8_t p, uint8_t side) { return (p & side) && !(p & kBelow); };
@@ -285,21 +293,30 @@ Result<std::vector<CommitGraph::Index>> best_common_ancestors(const Context& ctx
   TRY(mark(b, kB));
   for (size_t steps = 0; !waiting.empty() && open_a > 0 && open_b > 0; ++steps) {
     if (steps % 1024 == 0) TRY(ctx.check(clock));
-    const Index index = waiting.top().index;
+    const Waiting at = waiting.top();
     waiting.pop();
-    uint8_t colours = paint[index] & (kA | kB | kBelow);
+    uint8_t colours = paint[at.index] & (kA | kB | kBelow);
     if (!(colours & kBelow)) {
       if (colours & kA) --open_a;
       if (colours & kB) --open_b;
       if (colours == (kA | kB)) {
-        best.push_back(index);
+        best.push_back(at.index);
         colours |= kBelow;
       }
     }
-    TRY_LET(const CommitGraph::Node* node, graph.load(ctx, index));
-    TRY(node->each_parent([&](Index parent) { return mark(parent, colours); }));
+    Index next = at.node->first;
+    if (at.node->line > 1 && !waiting.empty()) {
+      // Nothing that waits can meet the line above its own generation: no need to stop at every commit of it.
+      const uint32_t free = at.generation - waiting.top().generation;
+      if (free > 1) next = at.index - std::min(at.node->line - 1, free);
+    }
+    if (next != at.node->first) {
+      TRY(mark(next, colours));
+    } else {
+      TRY(at.node->each_parent([&](Index parent) { return mark(parent, colours); }));
+    }
   }
-  const auto node = [&](Index index) -> const CommitGraph::Node& { return *graph.loaded(index); };
+  const auto node = [&](Index index) -> const Node& { return *graph.loaded(index); };
   std::sort(best.begin(), best.end(), [&](Index x, Index y) {
     const auto &l = node(x), &r = node(y);
     if (l.generation != r.generation) return l.generation > r.generation;

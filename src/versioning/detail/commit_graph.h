@@ -38,7 +38,10 @@ class CommitGraph {
     const char* blob;  ///< u32 count of parents from the third on, their numbers, u32 bytes of the filter, the filter
     uint32_t generation;
     Index first, second;  ///< parents, or kNone
-    uint32_t loaded;      ///< 0: a parent that was named, nothing but its id is known
+    /// 0: a parent that was named, nothing but its id is known. Else 1 and how many commits before it form one line
+    /// with it, each the only parent of the one behind it and numbered next to it: the i-th of them has the number
+    /// index - i.
+    uint32_t line;
 
     /// Small numbers beside the parents, from the third on.
     uint32_t more_parents() const;
@@ -97,7 +100,7 @@ class CommitGraph {
     const int chunk = 63 - __builtin_clzll(shifted) - 8;
     return chunks_[static_cast<size_t>(chunk)][shifted - (kFirstChunk << chunk)];
   }
-  static bool is_loaded(const Node& node) { return __atomic_load_n(&node.loaded, __ATOMIC_ACQUIRE) != 0; }
+  static bool is_loaded(const Node& node) { return __atomic_load_n(&node.line, __ATOMIC_ACQUIRE) != 0; }
   Result<void> read(const Context& ctx, const CommitId& id, Index& index);
   Index find_locked(const CommitId& id) const;
   Index number_locked(const CommitId& id);  ///< a new one when it has none

@@ -13,6 +13,30 @@ Result<void> LogWalk::enter(const Context& ctx, CommitGraph::Index index) {
   return {};
 }
 
+Result<void> LogWalk::skip_towards(const Context& ctx, CommitGraph::Index target) {
+  if (waiting_.size() != 1) return {};
+  CommitGraph::Index at = waiting_.top().index;
+  while (at != target) {
+    const CommitGraph::Node* node = graph_.loaded(at);
+    if (node == nullptr) {
+      TRY_LET(node, graph_.load(ctx, at));
+    }
+    const CommitGraph::Index in_line = node->line - 1;
+    if (target < at && at - target <= in_line) {
+      at = target;
+    } else if (in_line > 0) {
+      at -= in_line;
+    } else if (node->first != CommitGraph::kNone && (rule_.first_parent || node->second == CommitGraph::kNone)) {
+      at = node->first;
+    } else {
+      break;
+    }
+  }
+  if (at == waiting_.top().index) return {};
+  waiting_.pop();
+  return enter(ctx, at);
+}
+
 Result<CommitGraph::Index> LogWalk::next(const Context& ctx) {
   while (!waiting_.empty()) {
     const Waiting at = waiting_.top();
