@@ -203,16 +203,16 @@ TEST_F(LinearBranch, DirtyBranchesRefuseMergesAndCleanOnesCommits) {
 }
 
 TEST_F(LinearBranch, WhatWasResetIsInNoLaterCommit) {
-  EXPECT_EQ(judge({{of(K::kPut, 0, 5), 1, 2}, {of(K::kReset, 0), 3, 4}, {of(K::kGet, 0, 0), 5, 6}}), Linear::kYes);
+  EXPECT_EQ(judge({{of(K::kPut, 0, 5), 1, 2}, {of(K::kReset, 0, 1), 3, 4}, {of(K::kGet, 0, 0), 5, 6}}), Linear::kYes);
   EXPECT_EQ(judge({{of(K::kPut, 0, 5), 1, 2},
                    {of(K::kCommit, 0, 0, 1), 3, 8},
-                   {of(K::kReset, 0), 4, 5},
+                   {of(K::kReset, 0, 1), 4, 5},
                    {of(K::kGet, 0, 5), 6, 7}}),
             Linear::kYes)
       << "the commit came first";
   EXPECT_EQ(judge({{of(K::kPut, 0, 5), 1, 2},
                    {of(K::kCommit, 0, 0, 1), 3, 8},
-                   {of(K::kReset, 0), 4, 5},
+                   {of(K::kReset, 0, 1), 4, 5},
                    {of(K::kGet, 0, 0), 6, 7},
                    {of(K::kGet, 0, 5), 9, 10}}),
             Linear::kNo)

@@ -59,6 +59,7 @@ struct SmallBranch {
       kPut,
       kPutIfAbsent,
       kPutIfMatch,
+      kPutMany,  ///< in one batch
       kRemove,
       kGet,
       kList,
@@ -68,15 +69,15 @@ struct SmallBranch {
       kCommit,
       kLand,       ///< merge, revert, cherry-pick: a new commit on a clean branch
       kLandDirty,  ///< import: a new commit, staged changes stay
-      kReset,      ///< all, or one key
+      kReset,      ///< some keys
       kHardReset,  ///< to `commit`, on a clean branch
       kCreate,     ///< at `commit`
       kDelete
     } kind = Kind::kGet;
-    size_t key = 0;  ///< kReset: kSmallKeys is all
-    int value = 0, expected = 0;
-    SmallMap map{};
-    int commit = -1;  ///< that landed, was reset to, or was seen
+    size_t key = 0;
+    int value = 0, expected = 0;  ///< kReset: `value` has a bit for each key
+    SmallMap map{};               ///< kPutMany: -1 leaves a key alone
+    int commit = -1;              ///< that landed, was reset to, or was seen
     /// Why it had no effect, as far as that says something about the state.
     enum class Refusal { kNone, kCondition, kDirty, kNoChanges, kNoBranch, kExists } refusal = Refusal::kNone;
   };
@@ -125,6 +126,10 @@ struct SmallBranch {
         if (holds) next.staged[c.key] = c.value;
         return next;
       }
+      case Kind::kPutMany:
+        for (size_t k = 0; k < kSmallKeys; ++k)
+          if (c.map[k] >= 0) next.staged[k] = c.map[k];
+        return next;
       case Kind::kRemove:
         next.staged[c.key] = 0;
         return next;
@@ -155,7 +160,7 @@ struct SmallBranch {
       }
       case Kind::kReset:
         for (size_t k = 0; k < kSmallKeys; ++k)
-          if (c.key == kSmallKeys || c.key == k) next.staged[k] = -1;
+          if (c.value >> k & 1) next.staged[k] = -1;
         return next;
       case Kind::kHardReset:
         if (dirty(s)) return std::nullopt;

@@ -1,0 +1,235 @@
+// simulate: many seeded runs of the engine. docs/notes/0004-proof.md says what they promise.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <numeric>
+
+#include "story.h"
+
+namespace tarn::simulation {
+namespace {
+
+using SteadyTime = std::chrono::steady_clock;
+
+struct Arguments {
+  uint64_t first = 1, seeds = 1'000;
+  double seconds = 1e9;
+  int jobs = 2;
+  std::optional<std::set<int>> ops;
+  bool one = false, story = false;
+};
+
+void usage() {
+  std::puts(
+      "simulate [--seeds N] [--first N] [--seconds S] [--jobs N]   many seeds; ends with a count\n"
+      "simulate --seed N [--ops 1,2,3] [--story]                   one seed, or some operations of it\n"
+      "A seed that fails is made smaller, printed with its story and the command that repeats it.");
+}
+
+/// What is not meant for the terminal of a run of thousands.
+void silence_log() {
+  if (std::freopen("/dev/null", "w", stderr) == nullptr) std::exit(2);
+}
+
+/// Runs in a process of its own, since a run may die or be stuck. @return nullopt: it died.
+std::optional<bool> passes(uint64_t seed, const std::optional<std::set<int>>& ops) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    silence_log();
+    ::alarm(60);
+    std::_Exit(play(seed, ops).wrong.empty() ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (WIFEXITED(status) && WEXITSTATUS(status) <= 1) return WEXITSTATUS(status) == 0;
+  return std::nullopt;
+}
+
+std::set<int> all_ops(uint64_t seed) {
+  std::set<int> out;
+  for (const Op& op : make_plan(seed).ops) out.insert(op.id);
+  return out;
+}
+
+/// Takes operations away while it still fails: halves, quarters, … single ones, within a minute.
+std::set<int> smaller(uint64_t seed) {
+  std::set<int> ops = all_ops(seed);
+  const auto until = SteadyTime::now() + std::chrono::seconds(60);
+  for (size_t chunk = ops.size() / 2; chunk >= 1; chunk /= 2) {
+    bool again = true;
+    while (again && SteadyTime::now() < until) {
+      again = false;
+      const std::vector<int> now(ops.begin(), ops.end());
+      for (size_t from = 0; from < now.size() && SteadyTime::now() < until; from += chunk) {
+        std::set<int> fewer = ops;
+        for (size_t i = from; i < std::min(now.size(), from + chunk); ++i) fewer.erase(now[i]);
+        if (fewer.size() == ops.size() || passes(seed, fewer).value_or(false)) continue;
+        ops = std::move(fewer);
+        again = true;
+      }
+    }
+  }
+  return ops;
+}
+
+int show(uint64_t seed, const std::optional<std::set<int>>& ops, bool story) {
+  const Played played = play(seed, ops);
+  static constexpr const char* kProfiles[] = {"objects", "branches", "refs", "order"};
+  std::printf("seed %llu: %s, %d clients, %zu operations, %lld steps, %lld deaths, trace %016llx\n",
+              static_cast<unsigned long long>(seed), kProfiles[static_cast<size_t>(played.plan.profile)],
+              played.plan.clients, played.plan.ops.size(), static_cast<long long>(played.steps),
+              static_cast<long long>(played.crashes), static_cast<unsigned long long>(played.trace));
+  if (story || !played.wrong.empty())
+    for (const Record& record : played.records) std::printf("  %s\n", to_text(record).c_str());
+  for (const std::string& line : played.wrong) std::printf("WRONG %s\n", line.c_str());
+  std::fflush(stdout);
+  return played.wrong.empty() ? 0 : 1;
+}
+
+int report_failure(uint64_t seed) {
+  std::printf("seed %llu fails; making it smaller\n", static_cast<unsigned long long>(seed));
+  std::fflush(stdout);
+  const std::set<int> ops = smaller(seed);
+  std::string list;
+  for (const int op : ops) list += (list.empty() ? "" : ",") + std::to_string(op);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(60);
+    std::_Exit(show(seed, ops, true));
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  std::printf("repeat with: simulate --seed %llu --ops %s\n", static_cast<unsigned long long>(seed), list.c_str());
+  return 1;
+}
+
+struct Tally {
+  uint64_t seeds = 0, steps = 0, deaths = 0, operations = 0, unknown = 0, undecided = 0;
+};
+
+/// One worker: takes every jobs-th seed, and says before each which one it is, so that a death names its seed.
+void work(const Arguments& arguments, int worker, int out, SteadyTime::time_point until) {
+  silence_log();
+  Tally tally;
+  for (uint64_t i = static_cast<uint64_t>(worker); i < arguments.seeds; i += static_cast<uint64_t>(arguments.jobs)) {
+    if (SteadyTime::now() >= until) break;
+    const uint64_t seed = arguments.first + i;
+    ::dprintf(out, "S %llu\n", static_cast<unsigned long long>(seed));
+    ::alarm(120);
+    const Played played = play(seed, std::nullopt);
+    ++tally.seeds;
+    tally.steps += static_cast<uint64_t>(played.steps);
+    tally.deaths += static_cast<uint64_t>(played.crashes);
+    tally.operations += played.records.size();
+    tally.undecided += static_cast<uint64_t>(played.undecided);
+    for (const Record& record : played.records) tally.unknown += record.outcome == Record::Outcome::kUnknown;
+    if (!played.wrong.empty()) {
+      ::dprintf(out, "F %llu\n", static_cast<unsigned long long>(seed));
+      std::_Exit(1);
+    }
+  }
+  ::dprintf(out, "T %llu %llu %llu %llu %llu %llu\n", static_cast<unsigned long long>(tally.seeds),
+            static_cast<unsigned long long>(tally.steps), static_cast<unsigned long long>(tally.deaths),
+            static_cast<unsigned long long>(tally.operations), static_cast<unsigned long long>(tally.unknown),
+            static_cast<unsigned long long>(tally.undecided));
+  std::_Exit(0);
+}
+
+int many(const Arguments& arguments) {
+  const auto start = SteadyTime::now();
+  const auto until = start + std::chrono::milliseconds(static_cast<int64_t>(std::min(arguments.seconds, 1e8) * 1000));
+  struct Worker {
+    pid_t pid;
+    std::FILE* in;
+  };
+  std::vector<Worker> workers;
+  for (int worker = 0; worker < arguments.jobs; ++worker) {
+    int ends[2];
+    if (::pipe(ends) != 0) return 2;
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      ::close(ends[0]);
+      work(arguments, worker, ends[1], until);
+    }
+    ::close(ends[1]);
+    workers.push_back({pid, ::fdopen(ends[0], "r")});
+  }
+  Tally sum;
+  std::optional<uint64_t> bad;
+  for (const Worker& worker : workers) {
+    char line[256];
+    unsigned long long seed = 0;
+    bool ended = false;
+    while (std::fgets(line, sizeof line, worker.in)) {
+      unsigned long long v[6];
+      if (std::sscanf(line, "S %llu", &seed) == 1) continue;
+      if (std::sscanf(line, "T %llu %llu %llu %llu %llu %llu", v, v + 1, v + 2, v + 3, v + 4, v + 5) == 6) {
+        ended = true;
+        sum.seeds += v[0];
+        sum.steps += v[1];
+        sum.deaths += v[2];
+        sum.operations += v[3];
+        sum.unknown += v[4];
+        sum.undecided += v[5];
+      }
+    }
+    std::fclose(worker.in);
+    ::waitpid(worker.pid, nullptr, 0);
+    if (!ended && !bad) bad = seed;
+  }
+  if (bad) return report_failure(*bad);
+  const double seconds = std::chrono::duration<double>(SteadyTime::now() - start).count();
+  std::printf(
+      "%llu seeds, 0 failures: %llu operations (%llu of unknown outcome), %llu deaths of the server, %llu steps, "
+      "%llu histories undecided, %.0f s\n",
+      static_cast<unsigned long long>(sum.seeds), static_cast<unsigned long long>(sum.operations),
+      static_cast<unsigned long long>(sum.unknown), static_cast<unsigned long long>(sum.deaths),
+      static_cast<unsigned long long>(sum.steps), static_cast<unsigned long long>(sum.undecided), seconds);
+  return sum.seeds == 0 ? 1 : 0;
+}
+
+int run(int count, char** values) {
+  Arguments arguments;
+  for (int i = 1; i < count; ++i) {
+    const std::string name = values[i];
+    if (name == "--story") {
+      arguments.story = true;
+      continue;
+    }
+    if (i + 1 == count) {
+      usage();
+      return 2;
+    }
+    const std::string value = values[++i];
+    if (name == "--seed") {
+      arguments.first = std::strtoull(value.c_str(), nullptr, 10);
+      arguments.one = true;
+    } else if (name == "--seeds") {
+      arguments.seeds = std::strtoull(value.c_str(), nullptr, 10);
+    } else if (name == "--first") {
+      arguments.first = std::strtoull(value.c_str(), nullptr, 10);
+    } else if (name == "--seconds") {
+      arguments.seconds = std::strtod(value.c_str(), nullptr);
+    } else if (name == "--jobs") {
+      arguments.jobs = std::max(1, std::atoi(value.c_str()));
+    } else if (name == "--ops") {
+      arguments.ops.emplace();
+      for (size_t at = 0; at < value.size();) {
+        arguments.ops->insert(std::atoi(value.c_str() + at));
+        at = std::min(value.find(',', at), value.size() - 1) + 1;
+      }
+    } else {
+      usage();
+      return 2;
+    }
+  }
+  return arguments.one ? show(arguments.first, arguments.ops, arguments.story) : many(arguments);
+}
+
+}  // namespace
+}  // namespace tarn::simulation
+
+int main(int count, char** values) { return tarn::simulation::run(count, values); }
