@@ -169,7 +169,8 @@ struct LinearBranch : ::testing::Test {
     return call;
   }
   Linear judge(const std::vector<Observed<B>>& history) {
-    return check_linear(model, SmallBranch::State{}, std::span(history)).verdict;
+    const auto whole = SmallBranch::two_moments(history);
+    return check_linear(model, SmallBranch::State{}, std::span(whole)).verdict;
   }
   SmallBranch model;
 };
@@ -217,6 +218,29 @@ TEST_F(LinearBranch, WhatWasResetIsInNoLaterCommit) {
                    {of(K::kGet, 0, 5), 9, 10}}),
             Linear::kNo)
       << "reset, and committed afterwards";
+}
+
+TEST_F(LinearBranch, ALandingTakesItsChangesBeforeTheHeadMoves) {
+  EXPECT_EQ(judge({{of(K::kPut, 0, 5), 1, 2},
+                   {of(K::kCommit, 0, 0, 1), 3, 9},
+                   {of(K::kPut, 1, 9), 4, 5},
+                   {of(K::kReadHead, 0, 0, 0), 6, 7},
+                   {of(K::kGet, 1, 9), 10, 11}}),
+            Linear::kYes)
+      << "a write in between lies over the new head";
+  EXPECT_EQ(judge({{of(K::kLand, 0, 0, 1), 1, 9},
+                   {of(K::kPut, 1, 9), 2, 3},
+                   {of(K::kReadHead, 0, 0, 0), 4, 5},
+                   {of(K::kGet, 1, 9), 10, 11}}),
+            Linear::kYes);
+  EXPECT_EQ(judge({{of(K::kPut, 0, 5), 1, 2},
+                   {of(K::kCommit, 0, 0, 1), 3, 9},
+                   {of(K::kPut, 0, 7), 4, 5},
+                   {of(K::kReset, 0, 1), 6, 7},
+                   {of(K::kGet, 0, 0), 10, 11},
+                   {of(K::kReadHead, 0, 0, 1), 12, 13}}),
+            Linear::kNo)
+      << "a reset in between makes it begin anew, and then there is nothing";
 }
 
 TEST_F(LinearBranch, AListingIsOneMoment) {

@@ -270,7 +270,11 @@ class Judge {
     initial.head = known(played_.first_commit);
     initial.exists = name != "temp";
     if (!initial.exists) initial.head = 0;
-    decide("branch " + name, model(), initial, history, records);
+    std::vector<size_t> origin;
+    const auto whole = SmallBranch::two_moments(history, &origin);
+    std::vector<const Record*> of_whole;
+    for (const size_t i : origin) of_whole.push_back(records[i]);
+    decide("branch " + name, model(), initial, whole, of_whole);
   }
 
   /// What a refusal says about the branch. kNone: nothing.

@@ -15,7 +15,7 @@ namespace {
 using SteadyTime = std::chrono::steady_clock;
 
 struct Arguments {
-  uint64_t first = 1, seeds = 1'000;
+  uint64_t first = 1, seeds = 1'000, schedule = 0;
   double seconds = 1e9;
   int jobs = 2;
   std::optional<std::set<int>> ops;
@@ -25,7 +25,7 @@ struct Arguments {
 void usage() {
   std::puts(
       "simulate [--seeds N] [--first N] [--seconds S] [--jobs N]   many seeds; ends with a count\n"
-      "simulate --seed N [--ops 1,2,3] [--story]                   one seed, or some operations of it\n"
+      "simulate --seed N [--schedule N] [--ops 1,2,3] [--story]    one seed, or some operations of it\n"
       "A seed that fails is made smaller, printed with its story and the command that repeats it.");
 }
 
@@ -35,12 +35,12 @@ void silence_log() {
 }
 
 /// Runs in a process of its own, since a run may die or be stuck. @return nullopt: it died.
-std::optional<bool> passes(uint64_t seed, const std::optional<std::set<int>>& ops) {
+std::optional<bool> passes(uint64_t seed, const std::set<int>& ops, uint64_t schedule) {
   const pid_t child = ::fork();
   if (child == 0) {
     silence_log();
     ::alarm(60);
-    std::_Exit(play(seed, ops).wrong.empty() ? 0 : 1);
+    std::_Exit(play(seed, ops, schedule).wrong.empty() ? 0 : 1);
   }
   int status = 0;
   ::waitpid(child, &status, 0);
@@ -54,10 +54,19 @@ std::set<int> all_ops(uint64_t seed) {
   return out;
 }
 
-/// Takes operations away while it still fails: halves, quarters, … single ones, within a minute.
-std::set<int> smaller(uint64_t seed) {
+/// Takes operations away while it still fails: halves, quarters, … single ones, within two minutes. Fewer operations
+/// meet in other ways, so each try gets some orders. @param schedule  the one that fails with what is left.
+std::set<int> smaller(uint64_t seed, uint64_t& schedule) {
   std::set<int> ops = all_ops(seed);
-  const auto until = SteadyTime::now() + std::chrono::seconds(60);
+  const auto until = SteadyTime::now() + std::chrono::seconds(120);
+  const auto still_fails = [&](const std::set<int>& fewer) {
+    for (const uint64_t order : {schedule, schedule + 1, schedule + 2, schedule + 3, schedule + 4, schedule + 5})
+      if (!passes(seed, fewer, order).value_or(false)) {
+        schedule = order;
+        return true;
+      }
+    return false;
+  };
   for (size_t chunk = ops.size() / 2; chunk >= 1; chunk /= 2) {
     bool again = true;
     while (again && SteadyTime::now() < until) {
@@ -66,7 +75,7 @@ std::set<int> smaller(uint64_t seed) {
       for (size_t from = 0; from < now.size() && SteadyTime::now() < until; from += chunk) {
         std::set<int> fewer = ops;
         for (size_t i = from; i < std::min(now.size(), from + chunk); ++i) fewer.erase(now[i]);
-        if (fewer.size() == ops.size() || passes(seed, fewer).value_or(false)) continue;
+        if (fewer.size() == ops.size() || !still_fails(fewer)) continue;
         ops = std::move(fewer);
         again = true;
       }
@@ -75,8 +84,8 @@ std::set<int> smaller(uint64_t seed) {
   return ops;
 }
 
-int show(uint64_t seed, const std::optional<std::set<int>>& ops, bool story) {
-  const Played played = play(seed, ops);
+int show(uint64_t seed, const std::optional<std::set<int>>& ops, uint64_t schedule, bool story) {
+  const Played played = play(seed, ops, schedule);
   static constexpr const char* kProfiles[] = {"objects", "branches", "refs", "order"};
   std::printf("seed %llu: %s, %d clients, %zu operations, %lld steps, %lld deaths, trace %016llx\n",
               static_cast<unsigned long long>(seed), kProfiles[static_cast<size_t>(played.plan.profile)],
@@ -92,17 +101,19 @@ int show(uint64_t seed, const std::optional<std::set<int>>& ops, bool story) {
 int report_failure(uint64_t seed) {
   std::printf("seed %llu fails; making it smaller\n", static_cast<unsigned long long>(seed));
   std::fflush(stdout);
-  const std::set<int> ops = smaller(seed);
+  uint64_t schedule = 0;
+  const std::set<int> ops = smaller(seed, schedule);
   std::string list;
   for (const int op : ops) list += (list.empty() ? "" : ",") + std::to_string(op);
   const pid_t child = ::fork();
   if (child == 0) {
     ::alarm(60);
-    std::_Exit(show(seed, ops, true));
+    std::_Exit(show(seed, ops, schedule, true));
   }
   int status = 0;
   ::waitpid(child, &status, 0);
-  std::printf("repeat with: simulate --seed %llu --ops %s\n", static_cast<unsigned long long>(seed), list.c_str());
+  std::printf("repeat with: simulate --seed %llu --schedule %llu --ops %s\n", static_cast<unsigned long long>(seed),
+              static_cast<unsigned long long>(schedule), list.c_str());
   return 1;
 }
 
@@ -211,6 +222,8 @@ int run(int count, char** values) {
       arguments.seeds = std::strtoull(value.c_str(), nullptr, 10);
     } else if (name == "--first") {
       arguments.first = std::strtoull(value.c_str(), nullptr, 10);
+    } else if (name == "--schedule") {
+      arguments.schedule = std::strtoull(value.c_str(), nullptr, 10);
     } else if (name == "--seconds") {
       arguments.seconds = std::strtod(value.c_str(), nullptr);
     } else if (name == "--jobs") {
@@ -226,7 +239,7 @@ int run(int count, char** values) {
       return 2;
     }
   }
-  return arguments.one ? show(arguments.first, arguments.ops, arguments.story) : many(arguments);
+  return arguments.one ? show(arguments.first, arguments.ops, arguments.schedule, arguments.story) : many(arguments);
 }
 
 }  // namespace

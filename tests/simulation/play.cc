@@ -438,12 +438,12 @@ class Player {
 
 }  // namespace
 
-Played play(uint64_t seed, const std::optional<std::set<int>>& keep) {
+Played play(uint64_t seed, const std::optional<std::set<int>>& keep, uint64_t schedule) {
   Played played;
   played.plan = make_plan(seed);
   if (keep) std::erase_if(played.plan.ops, [&](const Op& op) { return !keep->contains(op.id); });
   Simulation::Options options;
-  options.seed = seed;
+  options.seed = seed + schedule * 1'000'003;
   options.choice = played.plan.choice;
   options.steps_max = 3'000'000;
   Simulation simulation(options);

@@ -105,8 +105,9 @@ struct Played {
   std::vector<std::string> wrong;
 };
 
-/// @param keep  only these of the plan's operations; nullopt: all.
-Played play(uint64_t seed, const std::optional<std::set<int>>& keep);
+/// @param keep      only these of the plan's operations; nullopt: all.
+/// @param schedule  another order of the same story; 0: the seed's own.
+Played play(uint64_t seed, const std::optional<std::set<int>>& keep, uint64_t schedule = 0);
 /// Fills in `wrong`.
 void judge(Played& played);
 std::string to_text(const Record& record);

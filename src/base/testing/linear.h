@@ -109,7 +109,7 @@ LinearReport check_linear(const Model& model, const typename Model::State& initi
   State state = initial;
   Placed placed((history.size() + 63) / 64, 0);
   const auto note_longest = [&] {
-    if (steps.size() <= report.order.size() && !steps.empty()) return;
+    if (steps.size() <= report.order.size()) return;
     report.order.clear();
     for (const Step& step : steps) report.order.push_back(list[step.entry].call);
   };

@@ -1,9 +1,11 @@
 #pragma once
 // What the engine promises of one object, one name and one small branch, as models for base/testing/linear.h.
+#include <algorithm>
 #include <array>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/testing/linear.h"
@@ -49,6 +51,10 @@ using SmallMap = std::array<int, kSmallKeys>;  ///< value by key; 0: absent
 /// A branch of four keys: its head, the changes staged over it, whether it exists (G1, G3, G4, G5).
 /// What a commit holds and which its first parent is, is read from the store afterwards and given to the model: the
 /// search decides order, a naive three-way merge beside it decides content.
+///
+/// A landing has two moments: one at which it takes the staged changes (or finds that there are none), and the one at
+/// which the head moves. What is written between them lies over the new head; a reset, or another landing, between
+/// them makes it begin anew. So each landing is two calls: two_moments() adds the first.
 struct SmallBranch {
   struct KnownCommit {
     SmallMap map{};
@@ -63,6 +69,7 @@ struct SmallBranch {
       kRemove,
       kGet,
       kList,
+      kSeal,          ///< the first moment of a landing
       kGetCommitted,  ///< of the head, nothing staged
       kReadHead,
       kIsDirty,
@@ -78,19 +85,56 @@ struct SmallBranch {
     int value = 0, expected = 0;  ///< kReset: `value` has a bit for each key
     SmallMap map{};               ///< kPutMany: -1 leaves a key alone
     int commit = -1;              ///< that landed, was reset to, or was seen
+    int landing = -1;             ///< which one: the same in both calls
+    bool clean = false;           ///< kSeal: nothing may be staged
+    bool only_idle = false;       ///< kSeal: takes only what changes nothing
     /// Why it had no effect, as far as that says something about the state.
     enum class Refusal { kNone, kCondition, kDirty, kNoChanges, kNoBranch, kExists } refusal = Refusal::kNone;
   };
+  using Staged = std::array<int, kSmallKeys>;  ///< -1: nothing staged; 0: a removal
   struct State {
     bool exists = true;
     int head = 0;
-    std::array<int, kSmallKeys> staged{-1, -1, -1, -1};  ///< -1: nothing staged; 0: a removal
+    Staged staged{-1, -1, -1, -1};
+    std::vector<std::pair<int, Staged>> sealed;  ///< by landing, ascending: since the head moved last
     bool operator==(const State&) const = default;
   };
   static size_t hash(const State& s) {
     size_t h = static_cast<size_t>(s.head) * 2 + s.exists;
-    for (const int v : s.staged) h = h * 0x100000001b3 + static_cast<size_t>(v + 1);
+    const auto add = [&](const Staged& staged) {
+      for (const int v : staged) h = h * 0x100000001b3 + static_cast<size_t>(v + 1);
+    };
+    add(s.staged);
+    for (const auto& [landing, staged] : s.sealed) {
+      h = h * 0x100000001b3 + static_cast<size_t>(landing);
+      add(staged);
+    }
     return h * 0x9e3779b97f4a7c15;
+  }
+  static bool lands(const Call& c) {
+    using Kind = Call::Kind;
+    return c.refusal == Call::Refusal::kNone && (c.kind == Kind::kCommit || c.kind == Kind::kLand ||
+                                                 c.kind == Kind::kLandDirty || c.kind == Kind::kHardReset);
+  }
+  /// The history with both moments of each landing. @param origin  gets the call that each one stems from.
+  static std::vector<base::testing::Observed<Call>> two_moments(
+      const std::vector<base::testing::Observed<Call>>& history, std::vector<size_t>* origin = nullptr) {
+    std::vector<base::testing::Observed<Call>> out;
+    for (size_t i = 0; i < history.size(); ++i) {
+      auto observed = history[i];
+      if (lands(observed.call)) {
+        observed.call.landing = static_cast<int>(i);
+        auto seal = observed;
+        seal.call.kind = Call::Kind::kSeal;
+        seal.call.clean = observed.call.kind == Call::Kind::kLand || observed.call.kind == Call::Kind::kHardReset;
+        seal.call.only_idle = observed.call.kind == Call::Kind::kLandDirty;
+        out.push_back(seal);
+        if (origin) origin->push_back(i);
+      }
+      out.push_back(observed);
+      if (origin) origin->push_back(i);
+    }
+    return out;
   }
 
   std::vector<KnownCommit> commits;
@@ -109,7 +153,7 @@ struct SmallBranch {
     if (c.kind == Kind::kCreate) {
       if (c.refusal == Refusal::kExists) return s.exists ? std::optional(s) : std::nullopt;
       if (s.exists) return std::nullopt;
-      return State{true, c.commit, {-1, -1, -1, -1}};
+      return State{true, c.commit, {-1, -1, -1, -1}, {}};
     }
     if (c.refusal == Refusal::kNoBranch) return s.exists ? std::nullopt : std::optional(s);
     if (!s.exists) return std::nullopt;
@@ -143,30 +187,45 @@ struct SmallBranch {
         return s.head == c.commit ? std::optional(s) : std::nullopt;
       case Kind::kIsDirty:
         return dirty(s) == (c.value != 0) ? std::optional(s) : std::nullopt;
-      case Kind::kCommit: {
-        const KnownCommit& made = commits[static_cast<size_t>(c.commit)];
-        if (made.first_parent != s.head || made.map != shown(s)) return std::nullopt;
-        return State{true, c.commit, {-1, -1, -1, -1}};
+      case Kind::kSeal: {
+        if (c.clean && dirty(s)) return std::nullopt;
+        Staged taken = s.staged;
+        if (c.only_idle)
+          for (size_t k = 0; k < kSmallKeys; ++k)
+            if (taken[k] != commits[static_cast<size_t>(s.head)].map[k]) taken[k] = -1;
+        std::erase_if(next.sealed, [&](const auto& sealed) { return sealed.first == c.landing; });
+        next.sealed.emplace_back(c.landing, taken);
+        std::sort(next.sealed.begin(), next.sealed.end());
+        return next;
       }
+      case Kind::kCommit:
       case Kind::kLand:
-      case Kind::kLandDirty: {
+      case Kind::kLandDirty:
+      case Kind::kHardReset: {
+        const auto sealed =
+            std::find_if(s.sealed.begin(), s.sealed.end(), [&](const auto& x) { return x.first == c.landing; });
+        if (sealed == s.sealed.end()) return std::nullopt;
         const KnownCommit& made = commits[static_cast<size_t>(c.commit)];
-        if (made.first_parent != s.head || (c.kind == Kind::kLand && dirty(s))) return std::nullopt;
-        const SmallMap& before = commits[static_cast<size_t>(s.head)].map;
-        for (size_t k = 0; k < kSmallKeys; ++k)  // a row that changes nothing ends with the head it lay over
-          if (next.staged[k] == before[k]) next.staged[k] = -1;
+        if (c.kind != Kind::kHardReset && made.first_parent != s.head) return std::nullopt;
+        if (c.kind == Kind::kCommit) {
+          SmallMap expected = commits[static_cast<size_t>(s.head)].map;
+          for (size_t k = 0; k < kSmallKeys; ++k)
+            if (sealed->second[k] >= 0) expected[k] = sealed->second[k];
+          if (made.map != expected) return std::nullopt;
+        }
+        for (size_t k = 0; k < kSmallKeys; ++k)  // what was taken is gone, if it is still the same
+          if (next.staged[k] == sealed->second[k]) next.staged[k] = -1;
         next.head = c.commit;
+        next.sealed.clear();
         return next;
       }
       case Kind::kReset:
         for (size_t k = 0; k < kSmallKeys; ++k)
           if (c.value >> k & 1) next.staged[k] = -1;
+        next.sealed.clear();
         return next;
-      case Kind::kHardReset:
-        if (dirty(s)) return std::nullopt;
-        return State{true, c.commit, {-1, -1, -1, -1}};
       case Kind::kDelete:
-        return State{false, 0, {-1, -1, -1, -1}};
+        return State{false, 0, {-1, -1, -1, -1}, {}};
       case Kind::kCreate:
         break;
     }
