@@ -53,8 +53,8 @@ using SmallMap = std::array<int, kSmallKeys>;  ///< value by key; 0: absent
 /// search decides order, a naive three-way merge beside it decides content.
 ///
 /// A landing has two moments: one at which it takes the staged changes (or finds that there are none), and the one at
-/// which the head moves. What is written between them lies over the new head; a reset, or another landing, between
-/// them makes it begin anew. So each landing is two calls: two_moments() adds the first.
+/// which the head moves. What is written between them lies over the new head; a reset between them makes it begin anew;
+/// what lands together has its first moment together. So each landing is two calls: two_moments() adds the first.
 struct SmallBranch {
   struct KnownCommit {
     SmallMap map{};
@@ -96,7 +96,7 @@ struct SmallBranch {
     bool exists = true;
     int head = 0;
     Staged staged{-1, -1, -1, -1};
-    std::vector<std::pair<int, Staged>> sealed;  ///< by landing, ascending: since the head moved last
+    std::vector<std::pair<int, Staged>> sealed;  ///< by landing, ascending
     bool operator==(const State&) const = default;
   };
   static size_t hash(const State& s) {
@@ -158,7 +158,11 @@ struct SmallBranch {
     if (c.refusal == Refusal::kNoBranch) return s.exists ? std::nullopt : std::optional(s);
     if (!s.exists) return std::nullopt;
     if (c.refusal == Refusal::kDirty) return dirty(s) ? std::optional(s) : std::nullopt;
-    if (c.refusal == Refusal::kNoChanges) return dirty(s) ? std::nullopt : std::optional(s);
+    if (c.refusal == Refusal::kNoChanges) {
+      bool taken = !dirty(s);  // there is nothing, or one that lands before it has taken it all
+      for (const auto& [landing, staged] : s.sealed) taken = taken || staged == s.staged;
+      return taken ? std::optional(s) : std::nullopt;
+    }
     State next = s;
     const int seen = shown(s)[c.key % kSmallKeys];
     switch (c.kind) {
@@ -216,7 +220,10 @@ struct SmallBranch {
         for (size_t k = 0; k < kSmallKeys; ++k)  // what was taken is gone, if it is still the same
           if (next.staged[k] == sealed->second[k]) next.staged[k] = -1;
         next.head = c.commit;
-        next.sealed.clear();
+        if (c.kind == Kind::kHardReset)
+          next.sealed.clear();
+        else
+          std::erase_if(next.sealed, [&](const auto& x) { return x.first == c.landing; });
         return next;
       }
       case Kind::kReset:
