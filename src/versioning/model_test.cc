@@ -37,7 +37,7 @@ class Model {
 
   void run(int operations) {
     for (int i = 0; i < operations && !::testing::Test::HasFailure(); ++i) {
-      const size_t chosen = roll(20);
+      const size_t chosen = roll(24);
       last_ = std::to_string(chosen);
       switch (chosen) {
         case 0:
@@ -80,6 +80,16 @@ class Model {
         case 19:
           roll(4) == 0 ? world_.open() : delete_branch();
           break;
+        case 20:
+        case 21:
+          import();
+          break;
+        case 22:
+          tag();
+          break;
+        case 23:
+          roll(6) == 0 ? fold() : log();
+          break;
       }
       (void)any_branch();
       for (const auto& [name, unused] : branches_) check(name);
@@ -87,6 +97,7 @@ class Model {
     }
     for (const auto& [name, unused] : branches_) check(name);
     for (const auto& [id, commit] : commits_) EXPECT_EQ(world_.content(repo_, id.hex()), etags(commit.map)) << id.hex();
+    for (const auto& [name, at] : tags_) EXPECT_EQ(world_.content(repo_, name), etags(commits_[at].map)) << name;
   }
 
  private:
@@ -230,6 +241,88 @@ class Model {
     EXPECT_EQ(got->landed.has_value(), merged.has_value());
     if (got->landed && merged) landed(name, *got->landed, *merged);
   }
+  /// Edits that land without staging: what is staged stays, what changes nothing ends.
+  void import() {
+    const std::string name = any_branch();
+    std::map<std::string, std::optional<std::string>> edits;
+    for (size_t n = 1 + roll(4); n > 0; --n)
+      edits[any_path()] = roll(3) ? std::optional(std::to_string(roll(5))) : std::nullopt;
+    std::vector<tree::Edit> list;
+    ModelBranch& b = branches_[name];
+    const Map before = commits_[b.head].map;
+    Map after = before;
+    for (const auto& [path, content] : edits) {
+      list.push_back({path, content ? std::optional(entry_of(*content)) : std::nullopt});
+      if (content)
+        after[path] = *content;
+      else
+        after.erase(path);
+    }
+    world_.clock.advance(1000);
+    CommitSpec spec;
+    spec.message = "import";
+    auto candidate = engine().prepare_edits(ctx_, repo_, name, list, spec, LandingKind::kImport);
+    ASSERT_EQ(candidate.ok(), after != before);
+    if (!candidate) {
+      EXPECT_EQ(candidate.error().subject(), "commit");
+      return;
+    }
+    const Commit commit = must(engine().land(ctx_, repo_, {std::move(*candidate), {}, nullptr}));
+    Map view = after;
+    for (const Map* map : {&before, &b.view, &after})
+      for (const auto& [path, unused] : *map) {
+        const auto was = before.find(path), is = b.view.find(path);
+        const bool staged = (was == before.end()) != (is == b.view.end()) ||
+                            (was != before.end() && is != b.view.end() && was->second != is->second);
+        if (!staged) continue;
+        if (is == b.view.end())
+          view.erase(path);
+        else
+          view[path] = is->second;
+      }
+    commits_[commit.id] = {after, commit.parents};
+    b = {commit.id, std::move(view)};
+  }
+  void tag() {
+    const std::string name = "t" + std::to_string(roll(3));
+    const bool there = tags_.contains(name);
+    if (there && roll(2)) {
+      must(engine().delete_tag(ctx_, repo_, name));
+      tags_.erase(name);
+      return;
+    }
+    const CommitId at = any_commit();
+    const bool force = roll(2) == 0;
+    const auto made = engine().create_tag(ctx_, repo_, name, at.hex(), force);
+    EXPECT_EQ(made.ok(), force || !there);
+    if (made) tags_[name] = at;
+  }
+  void fold() { must(engine().fold_packs(ctx_, repo_)); }
+  /// Every ancestor once, none before its child, in pages of any size; and with a path the ones that changed it.
+  void log() {
+    const CommitId from = branches_[any_branch()].head;
+    const std::string path = any_path();
+    LogQuery query;
+    query.amount = 1 + roll(9);
+    if (roll(2)) query.objects = {path};
+    std::set<CommitId> seen, want;
+    const auto at = [](const Map& m, const std::string& p) {
+      const auto found = m.find(p);
+      return found == m.end() ? std::string() : "=" + found->second;
+    };
+    for (const CommitId& id : ancestors(from)) {
+      const ModelCommit& commit = commits_[id];
+      const Map parent = commit.parents.empty() ? Map() : commits_[commit.parents[0]].map;
+      if (query.objects.empty() || at(commit.map, path) != at(parent, path)) want.insert(id);
+    }
+    while (true) {
+      const auto page = must(engine().log(ctx_, repo_, from.hex(), query));
+      for (const Commit& commit : page.items) EXPECT_TRUE(seen.insert(commit.id).second) << "twice in the log";
+      if (!page.has_more) break;
+      query.after = page.next_after;
+    }
+    EXPECT_EQ(seen, want);
+  }
   void merge() {
     const std::string source = any_branch(), destination = any_branch();
     if (source == destination) return;
@@ -264,19 +357,86 @@ class Model {
   Repository repo_;
   std::map<CommitId, ModelCommit> commits_;
   std::map<std::string, ModelBranch> branches_;
+  std::map<std::string, CommitId> tags_;
   int next_ = 0;
   std::string last_;
 };
 
+/// TARN_SEED: only this one. TARN_MODEL_SECONDS: as many seeds as fit into them, for long runs.
 void run(Backend backend, uint64_t first, uint64_t count, int operations) {
   if (const char* text = std::getenv("TARN_SEED")) {
     first = std::strtoull(text, nullptr, 10);
     count = 1;
   }
-  for (uint64_t seed = first; seed < first + count; ++seed) {
+  const int64_t start = base::system_clock().steady_ms();
+  int64_t more_ms = 0;
+  if (const char* text = std::getenv("TARN_MODEL_SECONDS")) more_ms = std::strtoll(text, nullptr, 10) * 1000;
+  for (uint64_t seed = first; seed < first + count || base::system_clock().steady_ms() - start < more_ms; ++seed) {
     SCOPED_TRACE("TARN_SEED=" + std::to_string(seed));
     Model(backend, seed).run(operations);
     if (::testing::Test::HasFailure()) return;
+  }
+}
+
+// Goal: a map's root does not tell how it came to be. Method: the same map by single writes in any order with commits
+// and restarts in between, by batches, by an import, and by a merge.
+TEST(Metamorphic, TheSameMapHasTheSameRoot) {
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    SCOPED_TRACE(seed);
+    World world(Backend::kMemory, seed);
+    base::SeededRandom dice(seed * 31);
+    const Context ctx;
+    const Repository repo = world.repository();
+    std::vector<std::pair<std::string, std::string>> map;
+    for (int i = 0; i < 700; ++i) map.emplace_back("p/" + std::to_string(dice.u64() % 5000), std::to_string(i));
+    std::sort(map.begin(), map.end());
+    map.erase(std::unique(map.begin(), map.end(), [](const auto& a, const auto& b) { return a.first == b.first; }),
+              map.end());
+    const std::string empty = must(world.engine->get_branch(ctx, repo, "main")).head.hex();
+    const auto root_of = [&](const std::string& branch) {
+      return must(world.engine->resolve(ctx, repo, branch)).commit.root.id;
+    };
+    for (const char* name : {"singly", "batches", "half", "rest"})
+      must(world.engine->create_branch(ctx, repo, name, empty));
+
+    auto order = map;
+    for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[dice.u64() % i]);
+    for (size_t i = 0; i < order.size(); ++i) {
+      if (dice.u64() % 5 == 0) {  // a value that is overwritten, a path that goes again
+        world.put(repo, "singly", order[i].first, "other");
+        world.put(repo, "singly", "q/" + std::to_string(i), "gone later");
+      }
+      if (dice.u64() % 90 == 0) world.commit(repo, "singly");
+      if (dice.u64() % 200 == 0) world.open();
+      world.put(repo, "singly", order[i].first, order[i].second);
+      must(world.engine->stage_removal(ctx, repo, "singly", "q/" + std::to_string(i)));
+    }
+    world.commit(repo, "singly");
+
+    std::vector<tree::Edit> edits;
+    for (const auto& [path, content] : map) edits.push_back({path, entry_of(content)});
+    for (size_t from = 0; from < edits.size();) {
+      const size_t count = std::min<size_t>(1 + dice.u64() % 300, edits.size() - from);
+      must(world.engine->stage_many(ctx, repo, "batches", std::span(edits).subspan(from, count)));
+      if (dice.u64() % 2) world.commit(repo, "batches");
+      from += count;
+    }
+    if (must(world.engine->is_dirty(ctx, repo, "batches"))) world.commit(repo, "batches");
+
+    auto candidate = must(world.engine->prepare_edits(ctx, repo, "main", edits, {}, LandingKind::kImport));
+    must(world.engine->land(ctx, repo, {std::move(candidate), {}, nullptr}));
+
+    std::vector<tree::Edit> halves[2];
+    for (const tree::Edit& edit : edits) halves[dice.u64() % 2].push_back(edit);
+    must(world.engine->stage_many(ctx, repo, "half", halves[0]));
+    must(world.engine->stage_many(ctx, repo, "rest", halves[1]));
+    world.commit(repo, "half");
+    world.commit(repo, "rest");
+    EXPECT_TRUE(must(world.engine->merge(ctx, repo, "half", "rest", {})).landed);
+
+    EXPECT_EQ(root_of("singly"), root_of("main"));
+    EXPECT_EQ(root_of("batches"), root_of("main"));
+    EXPECT_EQ(root_of("rest"), root_of("main"));
   }
 }
 

@@ -58,6 +58,12 @@ Result<Engine::MergeResult> EngineImpl::ride(const Repository& repository, std::
       if (one != &rider && !one->arrived) one->place = Rider::Place::kWaits;
     }
     std::erase_if(queue.waiting, [](const Rider* one) { return one->arrived.has_value(); });
+    // Who arrived is told at once: the leader may have to go round again, without them.
+    for (Rider* one : train) {
+      if (one == &rider || !one->arrived) continue;
+      one->place = Rider::Place::kArrived;  // once the lock is free it may be gone
+      one->woken.notify_one();
+    }
     if (!rider.arrived) continue;
     if (queue.waiting.empty()) {
       queues_.erase(key);
@@ -65,11 +71,7 @@ Result<Engine::MergeResult> EngineImpl::ride(const Repository& repository, std::
       queue.waiting.front()->place = Rider::Place::kLeads;
       queue.waiting.front()->woken.notify_one();
     }
-    for (Rider* one : train) {
-      if (!one->arrived) continue;
-      one->place = Rider::Place::kArrived;  // once the lock is free it may be gone
-      if (one != &rider) one->woken.notify_one();
-    }
+    rider.place = Rider::Place::kArrived;
   }
   return std::move(*rider.arrived);
 }

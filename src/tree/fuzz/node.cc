@@ -1,7 +1,7 @@
 // Nodes and their hints: whatever the bytes, an error or a node whose every access stays inside.
 // Input: two bytes (length of the hints, low byte first), hints, body.
-#include "tree/detail/level_writer.h"
 #include "tree/detail/node.h"
+#include "tree/detail/level_writer.h"
 #include "tree/entry.h"
 #include "tree/fuzz/bytes.h"
 
