@@ -269,9 +269,10 @@ class Model {
     }
     const Commit commit = must(engine().land(ctx_, repo_, {std::move(*candidate), {}, nullptr}));
     Map view = after;
-    for (const Map* map : {&before, &b.view, &after})
+    for (const Map* map : std::initializer_list<const Map*>{&before, &b.view, &after})
       for (const auto& [path, unused] : *map) {
-        const auto was = before.find(path), is = b.view.find(path);
+        const auto was = before.find(path);
+        const auto is = b.view.find(path);
         const bool staged = (was == before.end()) != (is == b.view.end()) ||
                             (was != before.end() && is != b.view.end() && was->second != is->second);
         if (!staged) continue;

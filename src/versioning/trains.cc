@@ -91,6 +91,16 @@ EngineImpl::Outcome EngineImpl::run_train(const Repository& repository, const st
   const bool guarded = protects(rules->rules, branch);
 
   std::vector<Rider*> chain;
+  // What was answered on top of candidates holds only if they land: a "no changes" or a conflict with one that lost its
+  // head is taken back, and its rider goes with the next train.
+  struct Answers {
+    std::vector<std::pair<Rider*, size_t>> on;  ///< and how many of the chain they stand on
+    size_t landed = 0;
+    ~Answers() {
+      for (const auto& [rider, count] : on)
+        if (count > landed) rider->arrived.reset();
+    }
+  } answers;
   const auto builder = packs(repository)->begin();
   for (Rider* rider : train) {
     rider->candidate.reset();
@@ -104,6 +114,7 @@ EngineImpl::Outcome EngineImpl::run_train(const Repository& repository, const st
                                          : Result<PreparedMerge>(rider->ctx.check(clock_).error());
     if (!made && !chain.empty() && is_conflict_of_branch(made.error()))
       break;  // only on what has landed: it leads the next train
+    if (!chain.empty() && (!made || !made->candidate)) answers.on.emplace_back(rider, chain.size());
     if (!made) {
       rider->arrived = made.error();
       if (made.error().code() == Code::kUnknownOutcome) return {};  // of a full pack: the others are made anew
@@ -159,6 +170,7 @@ EngineImpl::Outcome EngineImpl::run_train(const Repository& repository, const st
     static base::Counter& landings = base::metrics().counter(kLanded);
     trains.add();
     landings.add(static_cast<int64_t>(chain.size()));
+    answers.landed = chain.size();
     for (Rider* rider : chain) rider->arrived = MergeResult{std::move(rider->candidate->commit), {}};
     return outcome;
   }
