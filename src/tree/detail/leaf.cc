@@ -282,6 +282,34 @@ bool Leaf::read(Parser& in, uint32_t index, std::string_view key, Row& row) cons
   return true;
 }
 
+void Leaf::skip(Parser& in) {
+  const auto skip_address = [&in](unsigned kind) {
+    in.varint();
+    in.varint();
+    if (kind == static_cast<unsigned>(AddressKind::kForeign)) in.text();
+  };
+  const uint8_t flags = in.u8();
+  const unsigned address_kind = (flags >> kFlagAddressShift) & 3u;
+  for (int i = 0; i < 3; ++i) in.varint();
+  if ((flags & kFlagEtagMask) == static_cast<uint8_t>(EtagKind::kMd5Parts)) in.varint();
+  if ((flags & kFlagEtagText) != 0) in.text();
+  if (address_kind == static_cast<unsigned>(AddressKind::kManifest)) {
+    const uint64_t count = in.varint();
+    for (uint64_t i = 0; i < count && !in.failed(); ++i) {
+      skip_address(in.u8());
+      in.varint();
+    }
+  } else {
+    skip_address(address_kind);
+  }
+  if ((flags & kFlagMetadata) != 0) in.text();
+  if ((flags & kFlagSpilled) != 0) {
+    in.raw(32);
+    in.varint();
+  }
+  if ((flags & kFlagTagged) != 0) in.text();
+}
+
 Result<void> Leaf::Walk::step(Row& row) {
   if (next_ >= leaf_->count()) return damaged("it ends before its count");
   TRY(keys_.step());
@@ -303,8 +331,10 @@ Result<Leaf::Walk> Leaf::walk(uint32_t index) const {
   const auto offset = load_le<uint32_t>(record_groups_ + 4 * (start / kGroup));
   if (offset >= records_.size()) return damaged("a group of records starts outside");
   w.records_ = Parser(records_.substr(offset));
-  Row skipped;
-  while (w.next_ < index) TRY(w.step(skipped));
+  for (; w.next_ < index; ++w.next_) {
+    TRY(w.keys_.step());
+    skip(w.records_);
+  }
   return w;
 }
 

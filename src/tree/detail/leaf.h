@@ -49,6 +49,8 @@ class Leaf {
     uint64_t id, base;
   };
   bool read(Parser& in, uint32_t index, std::string_view key, Row& row) const;
+  /// Goes behind a record.
+  static void skip(Parser& in);
   void read_address(Parser& in, std::string_view key, AddressRow& address) const;
 
   Keys keys_;

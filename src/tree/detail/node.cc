@@ -45,7 +45,7 @@ Result<Internal> Internal::parse(std::string_view bytes) {
 }  // namespace detail
 
 Result<std::shared_ptr<const Node>> Node::make(std::string body, std::string hints) {
-  std::shared_ptr<Node> node(new Node(std::move(body), std::move(hints)));
+  auto node = std::make_shared<Node>(Node::Access{}, std::move(body), std::move(hints));
   TRY_LET(node->kind_, detail::kind_of(node->body_));
   node->level_ = static_cast<uint8_t>(node->body_[7]);
   switch (node->kind_) {

@@ -69,7 +69,12 @@ class Node {
   size_t memory() const { return sizeof(Node) + body_.capacity() + hint_bytes_.capacity() + 256; }
 
  private:
-  Node(std::string body, std::string hints) : body_(std::move(body)), hint_bytes_(std::move(hints)) {}
+  struct Access {};  // make_shared() needs a public constructor; this one only make() can call
+
+ public:
+  Node(Access, std::string body, std::string hints) : body_(std::move(body)), hint_bytes_(std::move(hints)) {}
+
+ private:
   const std::string body_, hint_bytes_;
   detail::Kind kind_ = detail::Kind::kLeaf;
   uint32_t level_ = 0;

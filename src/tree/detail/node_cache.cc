@@ -21,9 +21,9 @@ Result<std::shared_ptr<const Node>> NodeCache::get(const Context& ctx, base::Clo
   base::Lock lock(s.mutex);
   for (;;) {
     if (const auto it = s.index.find(key); it != s.index.end()) {
-      s.slots.splice(s.slots.begin(), s.slots, it->second);
+      it->second.used = true;
       hits().add();
-      return it->second->node;
+      return it->second.node;
     }
     const auto flying = s.flights.find(key);
     if (flying == s.flights.end()) break;
@@ -55,9 +55,9 @@ std::shared_ptr<const Node> NodeCache::find(uint64_t space, const NodeId& id) {
   base::Lock lock(s.mutex);
   const auto it = s.index.find(key);
   if (it == s.index.end()) return nullptr;
-  s.slots.splice(s.slots.begin(), s.slots, it->second);
+  it->second.used = true;
   hits().add();
-  return it->second->node;
+  return it->second.node;
 }
 
 void NodeCache::put(uint64_t space, const NodeId& id, std::shared_ptr<const Node> node) {
@@ -69,20 +69,26 @@ void NodeCache::put(uint64_t space, const NodeId& id, std::shared_ptr<const Node
 
 void NodeCache::put_locked(Shard& s, const Key& key, std::shared_ptr<const Node> node) {
   if (const auto it = s.index.find(key); it != s.index.end()) {
-    s.bytes -= it->second->node->memory();
-    s.slots.erase(it->second);
+    s.bytes -= it->second.node->memory();
+    s.order.erase(it->second.place);
     s.index.erase(it);
   }
   const size_t size = node->memory();
   if (size > shard_bytes_max_) return;
-  s.slots.push_front({key, std::move(node)});
-  s.index.emplace(key, s.slots.begin());
+  const auto placed = s.index.emplace(key, Slot{std::move(node), false, {}}).first;
+  s.order.push_front(&placed->first);
+  placed->second.place = s.order.begin();
   s.bytes += size;
   while (s.bytes > shard_bytes_max_) {
-    const Slot& oldest = s.slots.back();
-    s.bytes -= oldest.node->memory();
-    s.index.erase(oldest.key);
-    s.slots.pop_back();
+    const auto last = s.index.find(*s.order.back());
+    if (last->second.used) {
+      last->second.used = false;
+      s.order.splice(s.order.begin(), s.order, std::prev(s.order.end()));
+      continue;
+    }
+    s.bytes -= last->second.node->memory();
+    s.order.pop_back();
+    s.index.erase(last);
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// Uncompressed nodes in memory: sharded LRU by bytes; concurrent misses of one node load it once.
+// Uncompressed nodes in memory: shards by hash, a byte limit, a second chance for what was used; concurrent misses of
+// one node load it once.
 #include <array>
 #include <functional>
 #include <list>
@@ -39,9 +40,11 @@ class NodeCache {
   struct KeyHash {
     size_t operator()(const Key& k) const { return base::DigestHash{}(k.id) ^ (k.space * 0x9e3779b97f4a7c15u); }
   };
+  /// A hit sets a mark and moves nothing: it costs the index entry and the node, no neighbours.
   struct Slot {
-    Key key;
     std::shared_ptr<const Node> node;
+    bool used = false;  ///< since it came, or since its last chance
+    std::list<const Key*>::iterator place;
   };
   struct Flight {
     bool done = false;
@@ -50,8 +53,8 @@ class NodeCache {
   struct Shard {
     mutable base::Mutex mutex;
     base::Condition landed;
-    std::list<Slot> slots;  ///< most recently used first
-    std::unordered_map<Key, std::list<Slot>::iterator, KeyHash> index;
+    std::list<const Key*> order;  ///< the next to go is last; keys lie in the index
+    std::unordered_map<Key, Slot, KeyHash> index;
     std::unordered_map<Key, std::shared_ptr<Flight>, KeyHash> flights;
     size_t bytes = 0;
   };
