@@ -153,14 +153,11 @@ class Editor {
     if (!open_) return {};
     for (;;) {
       TRY(keep_rest());
-      if (last_) {
-        TRY(level_.writer().flush());
-        break;
-      }
-      if (level_.writer().closed()) break;
+      if (last_ || level_.writer().closed()) break;
       TRY(next());
       TRY(open());
     }
+    TRY(level_.writer().flush());
     return replaced_.finish();
   }
 

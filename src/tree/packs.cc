@@ -13,6 +13,7 @@
 #include "tree/detail/node_cache.h"
 #include "tree/detail/pack_file.h"
 #include "tree/detail/pack_writer.h"
+#include "tree/detail/walk.h"
 #include "tree/tree.h"
 
 namespace tarn::tree {
@@ -27,7 +28,9 @@ constexpr size_t kWrittenMax = 20'000;       ///< nodes whose place is remembere
 constexpr size_t kTailWeightMax = 1u << 16;  ///< index entries kept in memory
 constexpr size_t kBundlesMax = 16u << 20;    ///< bytes of opened bundles kept in memory
 constexpr int kHopsMax = 64;
-constexpr uint64_t kReadAhead = 1u << 20;  ///< bytes
+constexpr uint64_t kReadAhead = 1u << 20;  ///< bytes of one read
+constexpr uint64_t kGapMax = 32u << 10;    ///< bytes between siblings that are read at once
+constexpr size_t kHelpers = 1;             ///< threads beside a builder's own, called for long runs only
 constexpr size_t kMovedMax = 10'000;       ///< relocations kept in memory
 constexpr uint64_t kSmallPack = 8u << 20;  ///< bytes: larger packs are not worth folding
 
@@ -36,7 +39,10 @@ bool means_elsewhere(const Error& e) {
   return e.code() == Code::kNotFound || e.code() == Code::kInvalid || e.code() == Code::kCorrupt;
 }
 
-class StoredPacks final : public Packs, public detail::PackHome, public std::enable_shared_from_this<StoredPacks> {
+class StoredPacks final : public Packs,
+                          public detail::PackHome,
+                          public detail::SiblingReader,
+                          public std::enable_shared_from_this<StoredPacks> {
  public:
   StoredPacks(block::Store& store, std::string prefix, std::shared_ptr<NodeCache> cache, base::Clock& clock,
               base::Random& random, Relocations relocations)
@@ -49,7 +55,7 @@ class StoredPacks final : public Packs, public detail::PackHome, public std::ena
         relocations_(std::move(relocations)) {}
 
   std::unique_ptr<PackBuilder> begin(Codec codec) override {
-    return std::make_unique<detail::PackWriter>(shared_from_this(), codec, detail::kPackSizeMax);
+    return std::make_unique<detail::PackWriter>(shared_from_this(), codec, detail::kPackSizeMax, kHelpers);
   }
 
   Result<std::shared_ptr<const Node>> load(const Context& ctx, const NodeId& id, const Location& at) override {
@@ -176,6 +182,37 @@ class StoredPacks final : public Packs, public detail::PackHome, public std::ena
         break;
       }
     return {};
+  }
+
+  std::vector<detail::NodePtr> read_siblings(const Context& ctx, const Node& parent, uint32_t index,
+                                             uint32_t most) override {
+    std::vector<Location> places;
+    const uint32_t end = std::min<uint32_t>(parent.count(), index + most);
+    for (uint32_t i = index; i < end; ++i) {
+      Location at = parent.location(i);
+      if (at.codec == Codec::kFolded) break;
+      if (!places.empty()) {
+        const uint64_t behind = places.back().offset + places.back().length;
+        if (at.pack != places.front().pack || at.offset < behind || at.offset - behind > kGapMax ||
+            at.offset + at.length - places.front().offset > kReadAhead)
+          break;
+        if (cache_->find(space_, parent.internal().id(i))) break;
+      }
+      places.push_back(std::move(at));
+    }
+    if (places.size() < 2 || find_pending(places.front().pack) || moved_before(places.front().pack)) return {};
+    const uint64_t from = places.front().offset;
+    const auto bytes = read_range(ctx, places.front().pack, from, places.back().offset + places.back().length - from);
+    if (!bytes) return {};
+    std::vector<detail::NodePtr> nodes;
+    for (const Location& at : places) {
+      const NodeId id = parent.internal().id(index + static_cast<uint32_t>(nodes.size()));
+      auto node = open_node(id, std::string_view(*bytes).substr(at.offset - from, at.length));
+      if (!node || (*node)->level() + 1 != parent.level() || (*node)->kind() == detail::Kind::kMetadata) return {};
+      cache_->put(space_, id, *node);
+      nodes.push_back(std::move(*node));
+    }
+    return nodes;
   }
 
   // PackHome

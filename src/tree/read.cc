@@ -9,7 +9,8 @@ using detail::NodePtr;
 
 class TreeCursor final : public Cursor {
  public:
-  TreeCursor(std::shared_ptr<Packs> packs, const Root& root) : packs_(std::move(packs)), root_(root) {}
+  TreeCursor(std::shared_ptr<Packs> packs, const Root& root)
+      : packs_(std::move(packs)), siblings_(dynamic_cast<detail::SiblingReader*>(packs_.get())), root_(root) {}
 
   Result<std::optional<Item>> next(const Context& ctx) override {
     auto item = step(ctx);
@@ -31,6 +32,8 @@ class TreeCursor final : public Cursor {
  private:
   Result<void> place(const Context& ctx) {
     path_.clear();
+    ahead_.clear();
+    window_ = 1;
     TRY_LET(NodePtr node, detail::load_root(ctx, *packs_, root_));
     for (;;) {
       const detail::Keys& keys = node->is_leaf() ? node->leaf().keys() : node->internal().keys();
@@ -57,7 +60,7 @@ class TreeCursor final : public Cursor {
       if (path_.empty()) return std::optional<Item>{};
       Step& top = path_.back();
       if (top.node->is_leaf()) break;
-      TRY_LET(NodePtr node, detail::load_child(ctx, *packs_, *top.node, top.index));
+      TRY_LET(NodePtr node, load_child(ctx, top));
       if (node->is_leaf()) {
         TRY_LET(walk_, node->leaf().walk(0));
       }
@@ -74,7 +77,30 @@ class TreeCursor final : public Cursor {
     NodePtr node;
     uint32_t index;
   };
+
+  /// The next node on the way. Who asks for leaf after leaf gets more with each read, so that a scan of a slow store
+  /// does not wait for every leaf; who looks at one page reads little more than it.
+  Result<NodePtr> load_child(const Context& ctx, const Step& parent) {
+    if (parent.node->level() > 1 || siblings_ == nullptr)
+      return detail::load_child(ctx, *packs_, *parent.node, parent.index);
+    if (parent.node != ahead_of_ || parent.index < ahead_from_ || parent.index >= ahead_from_ + ahead_.size()) {
+      ahead_.clear();
+      ahead_of_ = parent.node;
+      ahead_from_ = parent.index;
+      if (window_ > 1 && !packs_->find_cached(parent.node->internal().id(parent.index)))
+        ahead_ = siblings_->read_siblings(ctx, *parent.node, parent.index, window_);
+      window_ = std::min(2 * window_, kWindowMax);
+      if (ahead_.empty()) return detail::load_child(ctx, *packs_, *parent.node, parent.index);
+    }
+    return ahead_[parent.index - ahead_from_];
+  }
+
+  static constexpr uint32_t kWindowMax = 64;  ///< leaves
   const std::shared_ptr<Packs> packs_;
+  detail::SiblingReader* const siblings_;  ///< the same packs
+  NodePtr ahead_of_;
+  uint32_t ahead_from_ = 0, window_ = 1;
+  std::vector<NodePtr> ahead_;  ///< children of ahead_of_ from ahead_from_ on
   const Root root_;
   std::vector<Step> path_;
   detail::Leaf::Walk walk_;

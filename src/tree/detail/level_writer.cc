@@ -3,6 +3,9 @@
 namespace tarn::tree::detail {
 namespace {
 
+constexpr size_t kBeforeHelpers = 16;  ///< leaves that are made before helpers are called: most commits are short
+constexpr size_t kBatchesMax = 12;     ///< leaves under way
+
 /// An address tail is the end of the key: it follows the key to its new place.
 void move_tail(AddressRow& address, std::string_view key) {
   if (!address.tail.empty()) address.tail = key.substr(key.size() - address.tail.size());
@@ -19,24 +22,30 @@ const Location* find_old(OldRefs old, const NodeId& id) {
 }  // namespace
 
 LeafWriter::LeafWriter(const Target& target, RefTaker taker, OldRefs old)
-    : target_(target), taker_(std::move(taker)), old_(old), boundary_(target.parameters, 0) {}
+    : target_(target),
+      taker_(std::move(taker)),
+      old_(old),
+      boundary_(target.parameters, 0),
+      open_(std::make_shared<Batch>()) {}
 
 const Item& LeafWriter::hold(std::string key, Entry entry) {
-  if (items_.capacity() == 0) items_.reserve(target_.parameters.leaf_max);
-  ENSURE(items_.size() < items_.capacity());  // rows refer to items: they must not move
-  return items_.emplace_back(std::move(key), std::move(entry));
+  std::vector<Item>& items = open_->items;
+  if (items.capacity() == 0) items.reserve(target_.parameters.leaf_max);
+  ENSURE(items.size() < items.capacity());  // rows refer to items: they must not move
+  return items.emplace_back(std::move(key), std::move(entry));
 }
 
 Result<void> LeafWriter::add(Row row) {
   const bool ends = boundary_.add(row.key);
-  rows_.push_back(std::move(row));
+  open_->rows.push_back(std::move(row));
   return ends ? close() : base::ok();
 }
 
 Result<void> LeafWriter::add_stored(const std::shared_ptr<const Node>& node, const Row& row) {
-  if (held_.empty() || held_.back() != node) held_.push_back(node);
+  std::vector<std::shared_ptr<const Node>>& held = open_->held;
+  if (held.empty() || held.back() != node) held.push_back(node);
   Row kept = row;
-  kept.key = arena_.keep(row.key);
+  kept.key = open_->arena.keep(row.key);
   move_tail(kept.address, kept.key);
   for (AddressRow& part : kept.parts) move_tail(part, kept.key);
   if (kept.spill) kept.spill->at = node->spill_location(kept.spill->id);
@@ -45,14 +54,43 @@ Result<void> LeafWriter::add_stored(const std::shared_ptr<const Node>& node, con
 
 Result<void> LeafWriter::flush() {
   boundary_.reset();
-  return rows_.empty() ? base::ok() : close();
+  if (!open_->rows.empty()) TRY(close());
+  return hand_on(0);
 }
 
 Result<void> LeafWriter::close() {
-  std::vector<Location> hints;
+  Batch& batch = *open_;
+  bool spills = false;
   uint64_t bytes = 0;
-  for (Row& row : rows_) {
+  for (const Row& row : batch.rows) {
     bytes += row.size;
+    spills = spills || row.spill || row.metadata.size() > kSpillAbove;
+  }
+  batch.ref = {std::string(batch.rows.back().key), {}, {}, batch.rows.size(), bytes};
+  ++closed_;
+  // Spilled metadata needs a place in the pack before its leaf: such leaves are made here.
+  if (spills || closed_ <= kBeforeHelpers || target_.sink.helpers() == 0) {
+    TRY(hand_on(0));
+    return close_here();
+  }
+  if (!helpers_) helpers_ = std::make_unique<base::ThreadPool>(target_.sink.helpers());
+  under_way_.push_back(open_);
+  helpers_->submit([shared = shared_, one = open_, codec = target_.sink.codec()] {
+    if (take(*shared, *one)) encode(*shared, *one, codec);
+  });
+  if (spare_.empty()) {
+    open_ = std::make_shared<Batch>();
+  } else {
+    open_ = std::move(spare_.back());  // its memory is used again
+    spare_.pop_back();
+  }
+  return hand_on(kBatchesMax);
+}
+
+Result<void> LeafWriter::close_here() {
+  Batch& batch = *open_;
+  std::vector<Location> hints;
+  for (Row& row : batch.rows) {
     if (row.metadata.size() > kSpillAbove) {
       std::string chunk = metadata_chunk(row.metadata);
       Spill spill{base::sha256(chunk), row.metadata.size(), {}};
@@ -62,18 +100,65 @@ Result<void> LeafWriter::close() {
     }
     if (row.spill) hints.push_back(row.spill->at);
   }
-  std::string body = encode_leaf(rows_);
-  Ref ref{std::string(rows_.back().key), base::sha256(body), {}, rows_.size(), bytes};
+  std::string body = encode_leaf(batch.rows);
+  Ref ref = std::move(batch.ref);
+  ref.id = base::sha256(body);
   if (const Location* at = find_old(old_, ref.id)) {
     ref.at = *at;
   } else {
     TRY_LET(ref.at, target_.sink.add_node(target_.ctx, ref.id, std::move(body), hints, target_.keep));
   }
-  rows_.clear();
-  arena_.clear();
-  items_.clear();
-  if (held_.size() > 1) held_.erase(held_.begin(), held_.end() - 1);
+  batch.clear();
   return taker_(std::move(ref));
+}
+
+bool LeafWriter::take(Shared& shared, Batch& batch) {
+  base::Lock lock(shared.mutex);
+  return !std::exchange(batch.taken, true);
+}
+
+void LeafWriter::encode(Shared& shared, Batch& batch, Codec codec) {
+  auto leaf = frame_node(encode_leaf(batch.rows), {}, codec);
+  {
+    base::Lock lock(shared.mutex);
+    batch.leaf = std::move(leaf);
+    batch.done = true;
+  }
+  shared.changed.notify_all();
+}
+
+bool LeafWriter::is_done(const Batch& batch) {
+  base::Lock lock(shared_->mutex);
+  return batch.done;
+}
+
+Result<void> LeafWriter::hand_on(size_t most) {
+  while (!under_way_.empty()) {
+    Batch& first = *under_way_.front();
+    if (under_way_.size() <= most && !is_done(first)) return {};
+    // Rather than wait for the first, make one that nobody has taken.
+    for (const auto& batch : under_way_) {
+      if (is_done(first)) break;
+      if (take(*shared_, *batch)) encode(*shared_, *batch, target_.sink.codec());
+    }
+    {
+      base::Lock lock(shared_->mutex);
+      shared_->changed.wait(lock, [&] { return first.done; });
+    }
+    if (!*first.leaf) return first.leaf->error();
+    Ref ref = std::move(first.ref);
+    ref.id = (*first.leaf)->id;
+    if (const Location* at = find_old(old_, ref.id)) {
+      ref.at = *at;
+    } else {
+      TRY_LET(ref.at, target_.sink.add_framed(target_.ctx, std::move(**first.leaf), target_.keep));
+    }
+    first.clear();
+    if (under_way_.front().use_count() == 1) spare_.push_back(std::move(under_way_.front()));
+    under_way_.pop_front();
+    TRY(taker_(std::move(ref)));
+  }
+  return {};
 }
 
 Result<void> InternalWriter::add(Ref child) {

@@ -4,8 +4,11 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "base/executor.h"
+#include "base/mutex.h"
 #include "tree/detail/boundary.h"
 #include "tree/detail/node.h"
 #include "tree/detail/pack_writer.h"
@@ -26,7 +29,11 @@ using RefTaker = std::function<Result<void>(Ref)>;
 using OldRefs = const std::deque<Ref>*;
 
 /// Level 0. The views of a row must live until the leaf that it lands in is closed: hold() what owns them, or keep them
-/// in arena().
+/// in arena(); what neither owns must outlive the writer.
+///
+/// In a long run, leaves are encoded, hashed and compressed by the sink's helpers while the caller cuts the next ones;
+/// they come to the pack and to the taker in their order, on the caller's thread, so that the bytes are the same.
+/// Memory: the open leaf, and kBatchesMax more.
 class LeafWriter {
  public:
   LeafWriter(const Target& target, RefTaker taker, OldRefs old = nullptr);
@@ -35,20 +42,52 @@ class LeafWriter {
   Result<void> add_stored(const std::shared_ptr<const Node>& node, const Row& row);
   /// Keeps what a row to come refers to. At most one for each row that is added.
   const Item& hold(std::string key, Entry entry);
+  /// Closes the open leaf and hands on all that is under way.
   Result<void> flush();
-  bool closed() const { return rows_.empty(); }
-  Arena& arena() { return arena_; }
+  bool closed() const { return open_->rows.empty(); }
+  Arena& arena() { return open_->arena; }
 
  private:
+  /// The rows of one leaf with what they refer to, and later the leaf.
+  struct Batch {
+    std::vector<Row> rows;
+    Arena arena;
+    std::vector<Item> items;
+    std::vector<std::shared_ptr<const Node>> held;
+    Ref ref;
+    std::optional<Result<Framed>> leaf;
+    bool taken = false, done = false;  ///< guarded by Shared::mutex
+    void clear() {
+      rows.clear();
+      arena.clear();
+      items.clear();
+      if (held.size() > 1) held.erase(held.begin(), held.end() - 1);
+      leaf.reset();
+      taken = done = false;
+    }
+  };
+  struct Shared {
+    base::Mutex mutex;
+    base::Condition changed;
+  };
   Result<void> close();
+  Result<void> close_here();
+  bool is_done(const Batch& batch);
+  static bool take(Shared& shared, Batch& batch);
+  static void encode(Shared& shared, Batch& batch, Codec codec);
+  /// Hands on finished leaves from the front until at most `most` are under way.
+  Result<void> hand_on(size_t most);
+
   const Target target_;
   const RefTaker taker_;
   const OldRefs old_;
   Boundary boundary_;
-  std::vector<Row> rows_;
-  Arena arena_;
-  std::vector<Item> items_;
-  std::vector<std::shared_ptr<const Node>> held_;
+  std::shared_ptr<Batch> open_;
+  std::vector<std::shared_ptr<Batch>> spare_;
+  size_t closed_ = 0;  ///< leaves so far
+  const std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
+  std::deque<std::shared_ptr<Batch>> under_way_;
+  std::unique_ptr<base::ThreadPool> helpers_;  ///< goes first: it may be at work on a batch
 };
 
 /// Level 1 and above.

@@ -9,11 +9,21 @@
 namespace tarn::tree::detail {
 namespace {
 constexpr size_t kKeptBytesMax = 16u << 20;
+constexpr size_t kBigPack = 4u << 20;  ///< bytes
 constexpr uint64_t kChangesAlwaysKept = 1000, kChangesShare = 16;
 }  // namespace
 
-PackWriter::PackWriter(std::shared_ptr<PackHome> home, Codec codec, uint64_t size_max)
-    : home_(std::move(home)), codec_(codec), size_max_(size_max) {
+Result<Framed> frame_node(std::string body, const std::vector<Location>& hints, Codec codec) {
+  Framed node;
+  node.id = base::sha256(body);
+  node.body = std::move(body);
+  node.hints = encode_hints(hints);
+  TRY_LET(node.codec, append_frame(node.frame, node.body, node.hints, codec));
+  return node;
+}
+
+PackWriter::PackWriter(std::shared_ptr<PackHome> home, Codec codec, uint64_t size_max, size_t helpers)
+    : home_(std::move(home)), codec_(codec), size_max_(size_max), helpers_(helpers) {
   open();
 }
 
@@ -48,35 +58,48 @@ void PackWriter::add_change_set(std::string id32, std::span<const Change> change
   records_.push_back({&Tail::change_sets, std::move(id32), std::move(body)});
 }
 
-Result<Location> PackWriter::add_node(const Context& ctx, const NodeId& id, std::string body,
-                                      const std::vector<Location>& hints, Keep keep) {
+std::optional<Location> PackWriter::find(const NodeId& id) {
   ENSURE(!finished_);
   if (const auto it = known_.find(id); it != known_.end()) return it->second;
-  if (const auto written = home_->find_written(id)) {
-    known_.emplace(id, *written);
-    return *written;
-  }
-  std::string hint_bytes = encode_hints(hints);
-  std::string frame;
-  TRY_LET(const Codec codec, append_frame(frame, body, hint_bytes, codec_));
-  if (!tail_.nodes.empty() && pack_->bytes.size() + frame.size() > size_max_) {
+  const auto written = home_->find_written(id);
+  if (written) known_.emplace(id, *written);
+  return written;
+}
+
+Result<Location> PackWriter::add_node(const Context& ctx, const NodeId& id, std::string body,
+                                      const std::vector<Location>& hints, Keep keep) {
+  if (const auto at = find(id)) return *at;
+  Framed node;
+  node.id = id;
+  node.body = std::move(body);
+  node.hints = encode_hints(hints);
+  TRY_LET(node.codec, append_frame(node.frame, node.body, node.hints, codec_));
+  return add_framed(ctx, std::move(node), keep);
+}
+
+Result<Location> PackWriter::add_framed(const Context& ctx, Framed node, Keep keep) {
+  if (const auto at = find(node.id)) return *at;
+  if (!tail_.nodes.empty() && pack_->bytes.size() + node.frame.size() > size_max_) {
     TRY(write(ctx));
     open();
   }
-  Location at{tail_.pack_id, pack_->bytes.size(), static_cast<uint32_t>(frame.size()), codec};
+  Location at{tail_.pack_id, pack_->bytes.size(), static_cast<uint32_t>(node.frame.size()), node.codec};
   {
     base::Lock lock(pack_->mutex);
-    pack_->bytes.append(frame);
+    // A big pack gets its room at once instead of by doubling; pages that are not filled cost nothing.
+    if (pack_->bytes.size() > kBigPack && pack_->bytes.capacity() < size_max_)
+      pack_->bytes.reserve(size_max_ + kBigPack);
+    pack_->bytes.append(node.frame);
   }
   Slot& slot = tail_.nodes.emplace_back();
-  slot.id = id.bytes();
+  slot.id = node.id.bytes();
   slot.offset = at.offset;
   slot.length = at.length;
-  known_.emplace(id, at);
+  known_.emplace(node.id, at);
   if (keep == Keep::kYes && kept_bytes_ < kKeptBytesMax) {
-    TRY_LET(auto node, Node::make(std::move(body), std::move(hint_bytes)));
-    kept_bytes_ += node->memory();
-    kept_.emplace_back(id, std::move(node));
+    TRY_LET(auto made, Node::make(std::move(node.body), std::move(node.hints)));
+    kept_bytes_ += made->memory();
+    kept_.emplace_back(node.id, std::move(made));
   }
   return at;
 }
@@ -92,22 +115,32 @@ Result<void> PackWriter::finish(const Context& ctx) {
 }
 
 Result<void> PackWriter::write(const Context& ctx) {
-  // The pending bytes stay as they are, so that a failed write may be tried again.
-  std::string bytes;
-  bytes.reserve(pack_->bytes.size() + 4096);
-  bytes = pack_->bytes;
-  Tail tail = tail_;
-  for (const Record& record : records_) {
-    const uint64_t offset = bytes.size();
-    TRY(append_frame(bytes, record.body, {}, codec_));
-    (tail.*record.list).push_back({record.id, offset, static_cast<uint32_t>(bytes.size() - offset)});
+  // Records and index go behind the nodes in place: a copy would be a pack. After a failure they are taken off again,
+  // so that the write may be tried again.
+  const uint64_t nodes_end = pack_->bytes.size();
+  const auto complete = [&]() -> Result<void> {
+    base::Lock lock(pack_->mutex);
+    Tail tail = tail_;
+    for (const Record& record : records_) {
+      const uint64_t offset = pack_->bytes.size();
+      TRY(append_frame(pack_->bytes, record.body, {}, codec_));
+      (tail.*record.list).push_back({record.id, offset, static_cast<uint32_t>(pack_->bytes.size() - offset)});
+    }
+    return append_tail(pack_->bytes, tail, codec_);
+  };
+  const auto put = [&]() -> Result<void> {
+    TRY(complete());
+    KILL_POINT("tree.pack.before_write");
+    return home_->write(ctx, tail_.pack_id, pack_->bytes);
+  };
+  if (auto written = put(); !written) {
+    base::Lock lock(pack_->mutex);
+    pack_->bytes.resize(nodes_end);
+    return written;
   }
-  TRY(append_tail(bytes, tail, codec_));
-  KILL_POINT("tree.pack.before_write");
-  TRY(home_->write(ctx, tail.pack_id, bytes));
   KILL_POINT("tree.pack.after_write");
   wrote_ = true;
-  home_->set_pending(tail.pack_id, nullptr);
+  home_->set_pending(tail_.pack_id, nullptr);
   return {};
 }
 

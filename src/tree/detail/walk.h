@@ -16,6 +16,15 @@ using NodePtr = std::shared_ptr<const Node>;
 /// The root node; the empty map's is made on the spot. Errors: kCorrupt (also a level that does not fit).
 Result<NodePtr> load_root(const Context& ctx, Packs& packs, const Root& root);
 Result<NodePtr> load_child(const Context& ctx, Packs& packs, const Node& parent, uint32_t index);
+/// What packs can do beyond Packs: every one that Packs::open() gives does.
+class SiblingReader {
+ public:
+  virtual ~SiblingReader() = default;
+  /// Children of `parent` from `index` on, at most `most`: those that lie beside each other in one pack, read at once.
+  /// Empty when they do not, or when a single load would do as well. Errors: none; whoever loads them one by one hears.
+  virtual std::vector<NodePtr> read_siblings(const Context& ctx, const Node& parent, uint32_t index, uint32_t most) = 0;
+};
+
 /// A row of `leaf` as an entry; loads spilled metadata.
 Result<Entry> load_entry(const Context& ctx, Packs& packs, const Node& leaf, const Row& row);
 /// The first key that is above all keys with this prefix; nullopt when there is none.
