@@ -4,11 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <set>
 
 #include "versioning/detail/commit_graph.h"
 #include "versioning/keys.h"
 #include "versioning/records.h"
+#include "versioning/recovery.h"
+#include "versioning/testing/long_history.h"
 #include "versioning/testing/world.h"
 
 namespace tarn::versioning {
@@ -346,6 +349,113 @@ TEST(Log, FilteredIsTheLogFilteredByTheTrees) {
       }
     }
   }
+}
+
+/// A history written as packs and a journal, opened by recovery.
+class LongHistoryStory {
+ public:
+  explicit LongHistoryStory(testing::LongHistory how) : world(Backend::kMemory) {
+    written = must(testing::write_long_history(world.ctx, *world.blocks, world.clock, world.random, how));
+    const auto report = must(recover(world.ctx, *world.kv, *world.blocks, world.clock, world.random));
+    EXPECT_TRUE(report.whole());
+    EXPECT_EQ(report.repositories.at(0).commits, how.commits);
+    EXPECT_TRUE(report.repositories.at(0).unreached.empty());
+    world.open();
+    repo = must(world.engine->get_repository(world.ctx, how.name));
+  }
+  World world;
+  testing::WrittenHistory written;
+  Repository repo;
+};
+
+TEST(LongHistory, ComesBackFromPacksWithItsFilters) {
+  testing::LongHistory how;
+  how.commits = 5000;
+  how.commits_a_pack = 700;
+  how.hit = 1234;
+  LongHistoryStory story(how);
+  World& w = story.world;
+  LogQuery all;
+  all.amount = 999;
+  const auto whole = paged(w, story.repo, "main", all, false);
+  ASSERT_EQ(whole.size(), how.commits);
+  EXPECT_EQ(whole.front(), story.written.main);
+  EXPECT_EQ(whole.back(), story.written.first);
+  LogQuery rare;
+  rare.prefixes = {"rare/h"};
+  EXPECT_EQ(paged(w, story.repo, "main", rare, false), std::vector{story.written.hit});
+  LogQuery file;
+  file.amount = 1000;
+  file.objects = {"day=10/hour=13/part.parquet"};
+  const auto touched = paged(w, story.repo, "main", file, false);
+  EXPECT_GE(touched.size(), how.commits / 64);
+  EXPECT_LE(touched.size(), how.commits / 64 + 2);
+  for (const CommitId& id : touched) {
+    const Commit commit = must(w.engine->get_commit(w.ctx, story.repo, id));
+    if (commit.parents.empty()) continue;
+    const Commit parent = must(w.engine->get_commit(w.ctx, story.repo, commit.parents[0]));
+    const auto changes = must(w.engine->changes(w.ctx, story.repo, parent, story.repo, commit, ""));
+    ASSERT_EQ(changes.size(), 1u);
+    EXPECT_EQ(changes[0].key, file.objects[0]);
+  }
+  EXPECT_EQ(must(w.engine->resolve(w.ctx, story.repo, "main~4999")).commit.id, story.written.first);
+  EXPECT_FALSE(w.engine->resolve(w.ctx, story.repo, "main~5000"));
+  // From nowhere, over the line: the same page.
+  all.after = whole[4000].hex();
+  const auto page = must(w.engine->log(w.ctx, story.repo, "main", all));
+  ASSERT_EQ(page.items.size(), 999u);
+  EXPECT_EQ(page.items[0].id, whole[4001]);
+  EXPECT_FALSE(page.has_more);
+  // And it goes on.
+  w.put(story.repo, "main", "rare/hit.parquet", "again");
+  const Commit next = w.commit(story.repo, "main");
+  EXPECT_EQ(paged(w, story.repo, "main", rare, false), (std::vector{next.id, story.written.hit}));
+}
+
+TEST(LongHistory, ForkedLinesMeetInTheFirstCommit) {
+  testing::LongHistory how;
+  how.commits = 4002;
+  how.forked = true;
+  LongHistoryStory story(how);
+  World& w = story.world;
+  EXPECT_EQ(must(w.engine->best_common_ancestors(w.ctx, story.repo, story.written.main, story.written.other)),
+            std::vector{story.written.first});
+  LogQuery all;
+  all.amount = 500;
+  EXPECT_EQ(paged(w, story.repo, "main", all, false).size(), 2002u);
+  EXPECT_EQ(paged(w, story.repo, "other", all, true).size(), 2001u);
+  must(w.engine->merge(w.ctx, story.repo, "other", "main", MergeSpec{.strategy = tree::Strategy::kSourceWins}));
+  EXPECT_EQ(paged(w, story.repo, "main", all, false).size(), how.commits + 1);
+}
+
+TEST(CommitGraph, ManyReadersWhileCommitsLand) {
+  testing::LongHistory how;
+  how.commits = 6000;
+  how.hit = 2;
+  LongHistoryStory story(how);
+  World& w = story.world;
+  std::atomic<bool> done{false};
+  std::vector<base::Thread> readers;
+  for (int t = 0; t < 4; ++t)
+    readers.emplace_back([&, t] {
+      const Context ctx;
+      LogQuery rare;
+      rare.objects = {"rare/hit.parquet"};
+      do {
+        const auto hits = must(w.engine->log(ctx, story.repo, "main", rare)).items;
+        ASSERT_EQ(hits.size(), 1u);
+        ASSERT_EQ(hits[0].id, story.written.hit);
+        const auto head = must(w.engine->resolve(ctx, story.repo, "main")).commit;
+        ASSERT_EQ(must(w.engine->merge_base(ctx, story.repo, head.id, story.written.main)), story.written.main);
+        const auto back = must(w.engine->resolve(ctx, story.repo, head.id.hex() + "~" + std::to_string(1 + t)));
+        ASSERT_EQ(back.commit.generation, head.generation - 1 - static_cast<uint64_t>(t));
+      } while (!done.load());
+    });
+  for (int i = 0; i < 40; ++i) {
+    w.put(story.repo, "main", "new/" + std::to_string(i), "1");
+    w.commit(story.repo, "main");
+  }
+  done.store(true);
 }
 
 TEST(Log, RowsOfTheVersionBeforeAreReadAsMaybe) {

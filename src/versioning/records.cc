@@ -49,7 +49,8 @@ std::string uuid_text(std::string_view bytes16) {
 /// The parts of a stored commit.
 struct Stored {
   std::string_view canonical, root;
-  std::string pack;
+  std::string_view pack;  ///< 16 bytes when `uuid`, else text
+  bool uuid = false;
   std::string_view filter;
 };
 
@@ -62,13 +63,8 @@ Result<Stored> split_stored(base::ByteReader& in) {
   if (version == kStoredCommit) {
     TRY_LET(const uint8_t kind, in.u8());
     if (kind > 1) return in.corrupt("unknown kind of pack id");
-    if (kind == 1) {
-      TRY_LET(const std::string_view uuid, in.raw(16));
-      parts.pack = uuid_text(uuid);
-    } else {
-      TRY_LET(const std::string_view text, in.text());
-      parts.pack = text;
-    }
+    parts.uuid = kind == 1;
+    TRY_LET(parts.pack, parts.uuid ? in.raw(16) : in.text());
     TRY_LET(parts.filter, in.text());
   }
   if (!in.empty()) return in.corrupt("bytes after the stored form");
@@ -118,12 +114,12 @@ std::string encode_commit(const Commit& commit, std::string_view repository_id, 
 Result<StoredCommit> decode_commit(std::string_view bytes, const std::optional<CommitId>& expected) {
   base::ByteReader outer(bytes, "commit");
   TRY_LET(const Stored parts, split_stored(outer));
-  const auto& [canonical, root, pack, filter] = parts;
+  const std::string_view canonical = parts.canonical, root = parts.root;
   StoredCommit stored;
   stored.commit.id = commit_id(canonical);
   if (expected && stored.commit.id != *expected) return outer.corrupt("the record does not hash to its id");
-  stored.commit.pack = pack;
-  stored.commit.filter = filter;
+  stored.commit.pack = parts.uuid ? uuid_text(parts.pack) : std::string(parts.pack);
+  stored.commit.filter = parts.filter;
 
   base::ByteReader in(canonical, "commit");
   TRY_LET(const std::string_view domain, in.raw(kCommitDomain.size()));

@@ -276,6 +276,7 @@ Result<std::vector<CommitGraph::Index>> best_common_ancestors(const Context& ctx
     const uint8_t before = painted;
     if ((before & colours) == colours) return {};
     if (!(before & kMet)) {
+      graph.fetch_ahead(index);
       const Node* node = graph.loaded(index);
       if (node == nullptr) {
         TRY_LET(node, graph.load(ctx, index));

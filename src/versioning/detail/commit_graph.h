@@ -80,7 +80,10 @@ class CommitGraph {
       const Node& node = graph_->node(index);
       return graph_->is_loaded(node) ? &node : nullptr;
     }
-    CommitGraph& graph() const { return *graph_; }
+    /// Asks the processor for what a walk down the history will want soon.
+    void fetch_ahead(Index index) const {
+      if (index >= kAhead) __builtin_prefetch(&graph_->node(index - kAhead));
+    }
 
    private:
     Result<void> read_all(const Context& ctx);
@@ -93,6 +96,7 @@ class CommitGraph {
 
  private:
   struct Links;
+  static constexpr Index kAhead = 12;
   static constexpr size_t kFirstChunk = 256;  ///< nodes of the first chunk; each further one is twice as big
 
   Node& node(Index index) const {

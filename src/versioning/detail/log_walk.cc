@@ -8,7 +8,11 @@ Result<void> LogWalk::enter(const Context& ctx, CommitGraph::Index index) {
   const uint64_t bit = uint64_t{1} << (index % 64);
   if (seen_[word] & bit) return {};
   seen_[word] |= bit;
-  TRY_LET(const CommitGraph::Node* node, graph_.load(ctx, index));
+  graph_.fetch_ahead(index);
+  const CommitGraph::Node* node = graph_.loaded(index);
+  if (node == nullptr) {
+    TRY_LET(node, graph_.load(ctx, index));
+  }
   waiting_.push({node->date_ms, node, index});
   return {};
 }
