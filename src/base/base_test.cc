@@ -96,6 +96,18 @@ TEST(Json, StringsAreEscapedAndBrokenBytesReplaced) {
             "\"a\xef\xbf\xbd"
             "b\xef\xbf\xbd\"");
   EXPECT_EQ(quoted(std::string_view("\0", 1)), "\"\\u0000\"");
+  for (int c = 0; c < 256; ++c)
+    for (size_t at = 0; at < 20; ++at) {
+      std::string text(20, 'a');
+      text[at] = static_cast<char>(c);
+      const std::string out = quoted(text);
+      if (c >= 0x80) {
+        EXPECT_EQ(out, "\"" + text.substr(0, at) + "\xef\xbf\xbd" + text.substr(at + 1) + "\"");
+      } else {
+        EXPECT_EQ(out.size() == 22, c >= 0x20 && c != '"' && c != '\\') << c;
+        EXPECT_EQ(Json::parse(out)->as_string(), text) << c;
+      }
+    }
 }
 
 TEST(Json, WriterPlacesCommas) {

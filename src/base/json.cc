@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <optional>
 
@@ -199,6 +200,17 @@ constexpr auto kClasses = [] {
   return classes;
 }();
 
+/// Whether eight bytes are all plain.
+bool all_plain(const char* at) {
+  constexpr uint64_t kOnes = 0x0101010101010101u, kTops = 0x8080808080808080u;
+  uint64_t word = 0;
+  std::memcpy(&word, at, sizeof word);
+  const uint64_t quote = word ^ (kOnes * '"'), slash = word ^ (kOnes * '\\');
+  const uint64_t found =
+      word | ((word - kOnes * 0x20) & ~word) | ((quote - kOnes) & ~quote) | ((slash - kOnes) & ~slash);
+  return (found & kTops) == 0;
+}
+
 void append_escape(std::string& out, char c) {
   switch (c) {
     case '"':
@@ -229,6 +241,8 @@ void append_json_string(std::string& out, std::string_view text) {
   std::optional<bool> valid;
   size_t run = 0;
   for (size_t i = 0; i < text.size(); ++i) {
+    while (i + 8 <= text.size() && all_plain(text.data() + i)) i += 8;
+    if (i == text.size()) break;
     const Class found = kClasses[static_cast<unsigned char>(text[i])];
     if (found == Class::kPlain) continue;
     if (found == Class::kHigh) {
