@@ -1,6 +1,7 @@
 // Helpers, read-ahead and small caches change the time that things take, and nothing else.
 #include "tree/detail/level_writer.h"
 #include "tree/detail/node_cache.h"
+#include "tree/position.h"
 #include "tree/testing/world.h"
 
 namespace tarn::tree {
@@ -84,6 +85,39 @@ TEST(Build, AnErrorOfTheSourceEndsItWhileHelpersAreAtWork) {
         writer);
     ASSERT_FALSE(root);
     EXPECT_EQ(root.error().code(), Code::kCancelled);
+  }
+}
+
+// Goal: positions are those of a plain map. Method: random maps, every kind of key, from both ends.
+TEST(Position, CountsAndFindsAsAPlainMap) {
+  for (const uint64_t seed : seeds(8)) {
+    World w(seed);
+    Model model;
+    const Root root = w.apply_to(empty_root(small_nodes(seed)), w.edits(model, w.below(500)));
+    for (int i = 0; i < 100; ++i) {
+      const std::string key = w.chance(20) ? std::string() : w.key();
+      Totals want;
+      for (auto it = model.begin(); it != model.lower_bound(key); ++it) {
+        ++want.count;
+        want.bytes += it->second.size;
+      }
+      const auto got = below(w.ctx, *w.packs, root, key);
+      ASSERT_TRUE(got);
+      EXPECT_EQ(got->count, want.count) << key;
+      EXPECT_EQ(got->bytes, want.bytes) << key;
+    }
+    uint64_t position = 0;
+    for (const auto& [key, entry] : model) {
+      const auto item = at_position(w.ctx, *w.packs, root, position++);
+      ASSERT_TRUE(item && *item);
+      EXPECT_EQ((*item)->key, key);
+      EXPECT_TRUE((*item)->entry == entry);
+    }
+    for (const uint64_t end : {position, position + 1, UINT64_MAX}) {
+      const auto none = at_position(w.ctx, *w.packs, root, end);
+      ASSERT_TRUE(none);
+      EXPECT_FALSE(*none);
+    }
   }
 }
 

@@ -1,5 +1,6 @@
-// get, cursor, totals.
+// get, cursor, totals, positions.
 #include "tree/detail/walk.h"
+#include "tree/position.h"
 #include "tree/tree.h"
 
 namespace tarn::tree {
@@ -109,31 +110,6 @@ class TreeCursor final : public Cursor {
   bool placed_ = false;
 };
 
-/// Entries and bytes of the keys below `end`.
-Result<Totals> below(const Context& ctx, Packs& packs, const Root& root, std::string_view end) {
-  Totals sum;
-  TRY_LET(NodePtr node, detail::load_root(ctx, packs, root));
-  while (!node->is_leaf()) {
-    const detail::Internal& internal = node->internal();
-    TRY_LET(const auto found, internal.keys().lower_bound(end));
-    for (uint32_t i = 0; i < found.index; ++i) {
-      sum.count += internal.entries(i);
-      sum.bytes += internal.bytes(i);
-    }
-    if (found.index == node->count()) return sum;
-    TRY_LET(node, detail::load_child(ctx, packs, *node, found.index));
-  }
-  TRY_LET(const auto found, node->leaf().keys().lower_bound(end));
-  TRY_LET(auto walk, node->leaf().walk(0));
-  detail::Row row;
-  for (uint32_t i = 0; i < found.index; ++i) {
-    TRY(walk.step(row));
-    sum.bytes += row.size;
-  }
-  sum.count += found.index;
-  return sum;
-}
-
 }  // namespace
 
 Result<std::optional<Entry>> get(const Context& ctx, Packs& packs, const Root& root, std::string_view key) {
@@ -150,6 +126,48 @@ Result<std::optional<Entry>> get(const Context& ctx, Packs& packs, const Root& r
   TRY(walk.step(row));
   TRY_LET(Entry entry, detail::load_entry(ctx, packs, *node, row));
   return std::optional(std::move(entry));
+}
+
+Result<Totals> below(const Context& ctx, Packs& packs, const Root& root, std::string_view key) {
+  Totals sum;
+  TRY_LET(NodePtr node, detail::load_root(ctx, packs, root));
+  while (!node->is_leaf()) {
+    const detail::Internal& internal = node->internal();
+    TRY_LET(const auto found, internal.keys().lower_bound(key));
+    for (uint32_t i = 0; i < found.index; ++i) {
+      sum.count += internal.entries(i);
+      sum.bytes += internal.bytes(i);
+    }
+    if (found.index == node->count()) return sum;
+    TRY_LET(node, detail::load_child(ctx, packs, *node, found.index));
+  }
+  TRY_LET(const auto found, node->leaf().keys().lower_bound(key));
+  TRY_LET(auto walk, node->leaf().walk(0));
+  detail::Row row;
+  for (uint32_t i = 0; i < found.index; ++i) {
+    TRY(walk.step(row));
+    sum.bytes += row.size;
+  }
+  sum.count += found.index;
+  return sum;
+}
+
+Result<std::optional<Item>> at_position(const Context& ctx, Packs& packs, const Root& root, uint64_t position) {
+  if (position >= root.count) return std::optional<Item>{};
+  const auto damaged = [] { return detail::corrupt("node", "its count is not that of its entries"); };
+  TRY_LET(NodePtr node, detail::load_root(ctx, packs, root));
+  while (!node->is_leaf()) {
+    uint32_t i = 0;
+    for (; i < node->count() && position >= node->internal().entries(i); ++i) position -= node->internal().entries(i);
+    if (i == node->count()) return damaged();
+    TRY_LET(node, detail::load_child(ctx, packs, *node, i));
+  }
+  if (position >= node->count()) return damaged();
+  TRY_LET(auto walk, node->leaf().walk(static_cast<uint32_t>(position)));
+  detail::Row row;
+  TRY(walk.step(row));
+  TRY_LET(Entry entry, detail::load_entry(ctx, packs, *node, row));
+  return std::optional(Item{std::string(row.key), std::move(entry)});
 }
 
 std::unique_ptr<Cursor> cursor(std::shared_ptr<Packs> packs, const Root& root) {
