@@ -19,7 +19,7 @@ from house import ROOT, repository_files  # noqa: E402
 
 # Harness: program, arguments, seconds that it gets.
 HARNESSES = {
-    "simulation": ("tests/simulation/simulate", ["--seeds", "4000", "--seconds", "60"], 200),
+    "simulation": ("tests/simulation/simulate", ["--seeds", "4000", "--seconds", "60", "--no-shrink"], 200),
     "model": ("versioning_test", ["--gtest_filter=EngineModel*:Metamorphic*"], 200),
     "failures": ("versioning_test", ["--gtest_filter=EngineFailures*:EngineKills*:FoldingKills*:RefJournalKills*"], 200),
     "threads": ("versioning_test", ["--gtest_filter=*EngineConcurrency*"], 200),
@@ -129,7 +129,7 @@ def tree_of(folder):
         if not target.exists() or target.read_bytes() != (ROOT / path).read_bytes():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / path, target)
-    for old in [p for p in tree.rglob("*") if p.is_file() and p.relative_to(tree) not in wanted]:
+    for old in [p for p in tree.rglob("*") if p.is_file() and p.relative_to(tree).parts[0] != "build" and p.relative_to(tree) not in wanted]:
         old.unlink()
     return tree
 
@@ -149,7 +149,7 @@ class Field:
     def __init__(self, folder, jobs):
         self.folder, self.jobs = folder, jobs
         self.tree = tree_of(folder)
-        self.build = folder / "build"
+        self.build = self.tree / "build"  # as in the repository, so that the compiler cache knows the files
         self.logs = folder / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
         if not (self.build / "build.ninja").exists():
@@ -166,7 +166,7 @@ class Field:
         extra = ["--gtest_brief=1", "--gtest_fail_fast"] if program.endswith("_test") else []
         return run([self.build / program, *arguments, *extra], self.logs / f"{name}.{which}.log", seconds, cwd=self.folder, env=environment)
 
-    def plant(self, name):
+    def plant(self, name, first=False):
         bug, file, pairs = PLANTED[name]
         target = self.tree / file
         text = target.read_text()
@@ -185,6 +185,8 @@ class Field:
                 code, seconds = self.harness(harness, name)
                 # Out of time is found only where a run ends by itself: then something waits for ever.
                 result["found"][harness] = {"found": code != 0, "seconds": round(seconds, 1), "code": code}
+                if first and code != 0:
+                    break
         finally:
             target.write_text(text)
         return result
@@ -207,6 +209,7 @@ def main():
     parser.add_argument("--list", action="store_true", help="only the table of bugs")
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--first", action="store_true", help="go on with the next bug once one harness has found it")
     parser.add_argument("--no-clean-run", action="store_true", help="skip the proof that without a bug every harness passes")
     arguments = parser.parse_args()
     if arguments.list:
@@ -230,7 +233,7 @@ def main():
                 return 1
     results = []
     for name in arguments.names or PLANTED:
-        result = field.plant(name)
+        result = field.plant(name, arguments.first)
         results.append(result)
         hits = [f"{h} ({r['seconds']:.0f} s)" for h, r in result.get("found", {}).items() if r["found"]]
         print(f"  {name:<28} {result.get('error') or ('found by ' + ', '.join(hits) if hits else 'SURVIVED')}", flush=True)

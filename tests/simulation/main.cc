@@ -19,12 +19,13 @@ struct Arguments {
   double seconds = 1e9;
   int jobs = 2;
   std::optional<std::set<int>> ops;
-  bool one = false, story = false;
+  bool one = false, story = false, shrink = true;
 };
 
 void usage() {
   std::puts(
-      "simulate [--seeds N] [--first N] [--seconds S] [--jobs N]   many seeds; ends with a count\n"
+      "simulate [--seeds N] [--first N] [--seconds S] [--jobs N] [--no-shrink]\n"
+      "                                                            many seeds; ends with a count\n"
       "simulate --seed N [--schedule N] [--ops 1,2,3] [--story]    one seed, or some operations of it\n"
       "A seed that fails is made smaller, printed with its story and the command that repeats it.");
 }
@@ -191,7 +192,9 @@ int many(const Arguments& arguments) {
     ::waitpid(worker.pid, nullptr, 0);
     if (!ended && !bad) bad = seed;
   }
-  if (bad) return report_failure(*bad);
+  if (bad && !arguments.shrink)
+    std::printf("repeat with: simulate --seed %llu\n", static_cast<unsigned long long>(*bad));
+  if (bad) return arguments.shrink ? report_failure(*bad) : 1;
   const double seconds = std::chrono::duration<double>(SteadyTime::now() - start).count();
   std::printf(
       "%llu seeds, 0 failures: %llu operations (%llu of unknown outcome), %llu deaths of the server, %llu steps, "
@@ -206,8 +209,8 @@ int run(int count, char** values) {
   Arguments arguments;
   for (int i = 1; i < count; ++i) {
     const std::string name = values[i];
-    if (name == "--story") {
-      arguments.story = true;
+    if (name == "--story" || name == "--no-shrink") {
+      (name == "--story" ? arguments.story : arguments.shrink) = name == "--story";
       continue;
     }
     if (i + 1 == count) {
