@@ -31,6 +31,7 @@ void create(const Options& o, std::vector<Row>& rows) {
     if (n > made) {
       make_branches(place, made, n);
       made = n;
+      base::system_clock().sleep_ms(3'000);  // the store sorts what came in a burst
     }
     const Spread each = latency(o.rounds(), 200, [&](uint64_t) { place.branch(fmt::format("p{:07}", probe++)); });
     Row row{

@@ -102,8 +102,9 @@ void diffs(const Options& o, std::vector<Row>& rows) {
   const auto base = place.at("main").commit;
   const std::string branch = "diff-" + random.hex(4);
   place.branch(branch);
-  const auto first = place.land(branch, edits_of(scattered(o.big(), 1'000, random), 1));
-  const auto second = place.land(branch, edits_of(scattered(o.big(), 1'000, random), 2));
+  const auto numbers = scattered(o.big(), 1'000, random);
+  const auto first = place.land(branch, edits_of(numbers, 1));
+  const auto second = place.land(branch, edits_of(numbers, 2));
   const auto whole = [&](const versioning::Commit& left, const versioning::Commit& right, size_t least) {
     std::vector<double> ms;
     for (int round = 0; round < o.rounds() * 3; ++round) {
@@ -134,7 +135,7 @@ void diffs(const Options& o, std::vector<Row>& rows) {
   };
   add(fmt::format("diff of {} scattered at {}, to the parent", power(changes), power(o.big())),
       whole(base, first, changes));
-  add(fmt::format("diff of {} scattered at {}, tree against tree", power(2 * changes), power(o.big())),
+  add(fmt::format("diff of {} scattered at {}, to the grandparent", power(changes), power(o.big())),
       whole(base, second, changes));
 
   const auto cold = [&] {
