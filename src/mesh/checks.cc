@@ -25,6 +25,40 @@ const ContractFile* find_path(const std::vector<ContractFile>& files, std::strin
   return nullptr;
 }
 
+bool is_parquet(std::string_view path) { return path.ends_with(".parquet"); }
+
+/// Readers of a table leave out what lies below a name that begins with '_' or '.': markers, logs, temporary files.
+bool is_left_out(std::string_view path, std::string_view prefix) {
+  for (size_t at = prefix.size(); at < path.size();) {
+    if (path[at] == '_' || path[at] == '.') return true;
+    const size_t slash = path.find('/', at);
+    if (slash == std::string_view::npos) return false;
+    at = slash + 1;
+  }
+  return false;
+}
+
+/// Files that a change brings below a contract's folder and that no rule can read. nullopt: none.
+std::optional<Json> unreadable_files(const ContractFile& file, const std::vector<tree::Change>& changes) {
+  constexpr size_t kNamed = 5;
+  size_t count = 0;
+  std::string names;
+  for (const tree::Change& change : changes) {
+    if (!change.right || !has_prefix(change.key, file.prefix)) continue;
+    if (is_parquet(change.key) || is_left_out(change.key, file.prefix)) continue;
+    if (++count <= kNamed) names += (names.empty() ? "" : ", ") + change.key;
+  }
+  if (count == 0) return std::nullopt;
+  if (count > kNamed) names += fmt::format(" and {} more", count - kNamed);
+  Json f = finding("files-readable", "failed",
+                   fmt::format("every file below {} is Parquet and named *.parquet; names that begin with '_' or '.' "
+                               "are no data",
+                               file.prefix),
+                   names);
+  f.set("contract", file.path).set("failing_files", count);
+  return f;
+}
+
 bool refuses(const Json& finding) {
   const std::string result = finding["result"].as_string();
   return result == "failed" || result == "error";
@@ -53,7 +87,7 @@ Result<Checks::TableFiles> Checks::files_of(const Context& ctx, const versioning
                                             const versioning::Commit& at, const std::string& prefix) {
   TableFiles files{&repository, {}};
   TRY(world_.doors.engine.walk(ctx, repository, at, prefix, [&](const std::string& path, const tree::Entry& entry) {
-    if (path.size() > 8 && path.substr(path.size() - 8) == ".parquet") files.files.emplace_back(path, entry);
+    if (is_parquet(path) && !is_left_out(path, prefix)) files.files.emplace_back(path, entry);
     return Result<void>();
   }));
   return files;
@@ -311,6 +345,7 @@ Result<Tested> Checks::test(const Context& ctx, const versioning::Repository& re
     if (partitions.empty() && is_new) partitions.insert("");  // a new promise is tested on all that is there
     if (partitions.empty()) continue;
     tested.touched[file->prefix] = partitions;
+    if (auto unreadable = unreadable_files(*file, changes)) findings.push(std::move(*unreadable));
     // The size of a partition is judged when it comes; a promise that begins later does not judge the old ones.
     std::optional<ContractFile> without_baselines;
     if (is_new && partitions.contains("")) {

@@ -140,6 +140,15 @@ TEST_F(Gate, AJobWritesOnlyBelowItsScopes) {
   EXPECT_EQ(propose("b", "stage/a/x", "x", job)["state"].as_string(), "landed");
 }
 
+TEST_F(Gate, WhatNoRuleCanReadIsRefused) {
+  const Json refused = propose("notes", "weather/date=2013-10-25/notes.json", "{}", {owner_});
+  EXPECT_EQ(refused["state"].as_string(), "failed") << refused.dump();
+  EXPECT_TRUE(has_failed(refused, "files-readable"));
+  const Json marker = propose("marker", "weather/date=2013-10-25/_SUCCESS", "", {owner_});
+  EXPECT_EQ(marker["state"].as_string(), "landed") << "a marker is no data";
+  EXPECT_EQ(propose("elsewhere", "readme.md", "hello", {owner_})["state"].as_string(), "landed");
+}
+
 TEST_F(Gate, ADecidedProposalIsNotDecidedAgain) {
   const Json landed = propose("notes", "notes.txt", "hello", {owner_});
   const std::string before = head();

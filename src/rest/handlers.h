@@ -66,6 +66,7 @@ Answer diff_branch(Call& call);
 Answer diff_refs(Call& call);
 Answer merge_into_branch(Call& call);
 Answer find_merge_base(Call& call);
+Answer list_conflicts(Call& call);
 // objects.cc
 Answer upload_object(Call& call);
 Answer list_objects(Call& call);

@@ -24,6 +24,27 @@ Result<tree::Strategy> strategy_of(std::string_view text) {
   return Error(Code::kInvalid, "strategy", "merge strategy must be source-wins, dest-wins or left out");
 }
 
+/// Tarn's own member "path_strategies": [{"paths": "reports/", "strategy": "source-wins"}].
+Result<std::vector<versioning::PathStrategy>> path_strategies_of(const Json& body) {
+  std::vector<versioning::PathStrategy> out;
+  const Json& list = body["path_strategies"];
+  if (list.is_null()) return out;
+  if (!list.is_array()) return Error(Code::kInvalid, "path_strategies", "'path_strategies' must be an array");
+  for (const Json& one : list.items()) {
+    TRY(need_object(one));
+    TRY_LET(std::string paths, optional_string(one, "paths"));
+    if (paths.empty())
+      return Error(Code::kInvalid, "path_strategies",
+                   "each of 'path_strategies' needs 'paths': a prefix that ends with '/', or a glob");
+    TRY_LET(const std::string name, optional_string(one, "strategy"));
+    TRY_LET(const tree::Strategy strategy, strategy_of(name));
+    out.push_back({std::move(paths), strategy});
+  }
+  return out;
+}
+
+constexpr size_t kConflictsShown = 1'000;
+
 /// The API's MergeResult, with what it lacks: which paths conflict and how.
 http::Response conflict_answer(std::string_view source, std::string_view destination,
                                const std::vector<tree::Conflict>& conflicts) {
@@ -31,7 +52,9 @@ http::Response conflict_answer(std::string_view source, std::string_view destina
       409, Json::object({{"reference", ""},
                          {"message", fmt::format("cannot merge {} into {}: {}; change one side or choose a strategy",
                                                  source, destination, describe(conflicts))},
-                         {"conflicts", conflicts_to_json(conflicts)}})
+                         {"conflicts",
+                          conflicts_to_json(std::span(conflicts).first(std::min(conflicts.size(), kConflictsShown)))},
+                         {"conflicts_total", conflicts.size()}})
                .dump());
 }
 
@@ -83,7 +106,7 @@ Answer diff_refs(Call& call) {
 }
 
 // POST …/refs/{sourceRef}/merge/{branch} — operation mergeIntoBranch.
-// 200 {reference}; 400 dirty destination, no changes; 403; 404; 409 conflict, with the list; 412 a gate refused.
+// 200 {reference}; 400 dirty destination, no changes; 403; 404; 409 conflict, with the first 1,000; 412 a gate refused.
 Answer merge_into_branch(Call& call) {
   TRY_LET(const Json body, call.optional_body());
   TRY(need_object(body));
@@ -91,6 +114,7 @@ Answer merge_into_branch(Call& call) {
   TRY_LET(spec.commit, commit_spec(call, body));
   TRY_LET(const std::string strategy, optional_string(body, "strategy"));
   TRY_LET(spec.strategy, strategy_of(strategy));
+  TRY_LET(spec.path_strategies, path_strategies_of(body));
   TRY_LET(spec.squash, optional_bool(body, "squash_merge", false));
   TRY_LET(const bool force, optional_bool(body, "force", false));
   spec.commit.allow_empty = spec.commit.allow_empty || force;
@@ -106,6 +130,15 @@ Answer merge_into_branch(Call& call) {
   TRY_LET(const auto result, call.engine().merge(call.ctx, repository, source, call.path("branch"), spec));
   if (!result.landed) return conflict_answer(source, call.path("branch"), result.conflicts);
   return ok(Json::object({{"reference", result.landed->id.hex()}}));
+}
+
+// GET …/refs/{sourceRef}/merge/{branch}/conflicts — Tarn's own: what a merge could not decide. 200 a page; 404.
+Answer list_conflicts(Call& call) {
+  TRY_LET(const auto query, call.page());
+  TRY_LET(const auto repository, call.repository());
+  TRY_LET(const auto found,
+          call.engine().conflicts(call.ctx, repository, call.path("sourceRef"), call.path("branch"), query));
+  return ok(page_to_json(conflicts_to_json(found.items).items(), found.has_more, found.next_after));
 }
 
 // GET …/refs/{sourceRef}/merge/{branch} — operation findMergeBase. 200; 404.

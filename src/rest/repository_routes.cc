@@ -62,6 +62,8 @@ std::vector<Route> repository_routes() {
        merge_into_branch, Deadline::kNone},
       {Method::kGet, kRepo + "/refs/{sourceRef}/merge/{branch}", "findMergeBase", Action::kListCommits,
        find_merge_base},
+      {Method::kGet, kRepo + "/refs/{sourceRef}/merge/{branch}/conflicts", "listConflicts", Action::kListObjects,
+       list_conflicts},  // Tarn's own
       {Method::kGet, kBranch + "/diff", "diffBranch", Action::kListObjects, diff_branch},
       {Method::kGet, kRepo + "/refs/{leftRef}/diff/{rightRef}", "diffRefs", Action::kListObjects, diff_refs},
       // Objects.

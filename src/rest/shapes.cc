@@ -102,7 +102,7 @@ void write_prefix(base::JsonWriter& out, std::string_view prefix) {
   out.key("checksum").value("").key("mtime").value(0).end_object();
 }
 
-Json conflicts_to_json(const std::vector<tree::Conflict>& conflicts) {
+Json conflicts_to_json(std::span<const tree::Conflict> conflicts) {
   Json out = Json::array();
   for (const auto& c : conflicts)
     out.push(Json::object(

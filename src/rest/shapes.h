@@ -1,5 +1,6 @@
 #pragma once
 // Domain values as the JSON of the API's models.
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -20,7 +21,7 @@ Json stats_to_json(std::string_view path, const tree::Entry& entry, std::string 
 void write_stats(base::JsonWriter& out, std::string_view path, const tree::Entry& entry,
                  std::string_view physical_address, bool with_metadata);
 void write_prefix(base::JsonWriter& out, std::string_view prefix);
-Json conflicts_to_json(const std::vector<tree::Conflict>& conflicts);
+Json conflicts_to_json(std::span<const tree::Conflict> conflicts);
 /// "3 conflicts: a, b, c": at most ten paths by name.
 std::string describe(const std::vector<tree::Conflict>& conflicts);
 

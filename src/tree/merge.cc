@@ -16,7 +16,7 @@ ChangeType type_of(const std::optional<Entry>& left, const std::optional<Entry>&
 }  // namespace
 
 Result<Merged> merge(const Context& ctx, const std::shared_ptr<Packs>& packs, const Root& base, const Root& source,
-                     const Root& destination, Strategy strategy, PackBuilder& into) {
+                     const Root& destination, const StrategyOf& strategy, PackBuilder& into) {
   Merged merged;
   const auto theirs = diff(packs, base, source), ours = diff(packs, base, destination);
   TRY_LET(std::optional<Change> s, theirs->next(ctx));
@@ -34,7 +34,7 @@ Result<Merged> merge(const Context& ctx, const std::shared_ptr<Packs>& packs, co
       take(std::move(s->left), std::move(s->right), std::move(s->key));
     } else {
       if (!same(s->right, d->right)) {
-        switch (strategy) {
+        switch (strategy(s->key)) {
           case Strategy::kNone:
             merged.conflicts.push_back(
                 {std::move(s->key), std::move(s->left), std::move(s->right), std::move(d->right)});

@@ -211,6 +211,8 @@ std::unique_ptr<ChangeCursor> diff(std::shared_ptr<Packs> left_packs, const Root
                                    std::string_view from = {});
 
 enum class Strategy : uint8_t { kNone, kSourceWins, kDestinationWins };
+/// What decides a conflict at a key.
+using StrategyOf = std::function<Strategy(std::string_view key)>;
 
 struct Conflict {
   std::string key;
@@ -227,7 +229,12 @@ struct Merged {
 /// Three-way merge per key, by identity: a side that did not change loses to the one that did; equal changes on both
 /// sides keep the destination's record. Cost: O(changed leaves of both sides).
 Result<Merged> merge(const Context& ctx, const std::shared_ptr<Packs>& packs, const Root& base, const Root& source,
-                     const Root& destination, Strategy strategy, PackBuilder& into);
+                     const Root& destination, const StrategyOf& strategy, PackBuilder& into);
+inline Result<Merged> merge(const Context& ctx, const std::shared_ptr<Packs>& packs, const Root& base,
+                            const Root& source, const Root& destination, Strategy strategy, PackBuilder& into) {
+  return merge(
+      ctx, packs, base, source, destination, [strategy](std::string_view) { return strategy; }, into);
+}
 
 /// What a check read.
 struct Checked {

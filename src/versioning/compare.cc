@@ -162,6 +162,16 @@ Result<Page<DiffItem>> EngineImpl::uncommitted(const Context& ctx, const Reposit
   return cut_page(items, query);
 }
 
+// The map of the merge base; the empty one when there is none.
+Result<tree::Root> EngineImpl::base_root(const Context& ctx, const Repository& repository, const Commit& a,
+                                         const Commit& b) {
+  const auto ancestor = merge_base(ctx, repository, a.id, b.id);
+  if (!ancestor && ancestor.error().code() == Code::kNotFound) return tree::empty_root(repository.parameters);
+  if (!ancestor) return ancestor.error();
+  TRY_LET(const Commit at, load_commit(ctx, repository, *ancestor));
+  return at.root;
+}
+
 Result<Page<DiffItem>> EngineImpl::diff(const Context& ctx, const Repository& repository, std::string_view left_ref,
                                         std::string_view right_ref, DiffType type, const ListQuery& query) {
   TRY_LET(const Resolved left, resolve(ctx, repository, left_ref));
@@ -170,14 +180,7 @@ Result<Page<DiffItem>> EngineImpl::diff(const Context& ctx, const Repository& re
     return Error(Code::kUnsupported, "ref", "only the right side of a two-dot diff may include uncommitted changes");
   const auto store = packs(repository);
   if (type == DiffType::kThreeDot) {
-    tree::Root base = tree::empty_root(repository.parameters);
-    const auto ancestor = merge_base(ctx, repository, left.commit.id, right.commit.id);
-    if (ancestor) {
-      TRY_LET(const Commit at, load_commit(ctx, repository, *ancestor));
-      base = at.root;
-    } else if (ancestor.error().code() != Code::kNotFound) {
-      return ancestor.error();
-    }
+    TRY_LET(const tree::Root base, base_root(ctx, repository, left.commit, right.commit));
     TreeItems items(ctx, store, base, right.commit.root, query.prefix);
     items.compare_with(left.commit.root);
     return cut_page(items, query);
@@ -192,6 +195,32 @@ Result<Page<DiffItem>> EngineImpl::diff(const Context& ctx, const Repository& re
   TreeItems items(ctx, store, left.commit.root, head.root, query.prefix);
   items.lay_over(StagedCursor(*view, repository.id, record, query.prefix));
   return cut_page(items, query);
+}
+
+// What the source changed since the base and the destination changed in another way.
+Result<Page<tree::Conflict>> EngineImpl::conflicts(const Context& ctx, const Repository& repository,
+                                                   std::string_view source_ref, std::string_view destination_ref,
+                                                   const PageQuery& query) {
+  TRY_LET(const Resolved source, resolve(ctx, repository, source_ref));
+  TRY_LET(const Resolved destination, resolve(ctx, repository, destination_ref));
+  TRY_LET(const tree::Root base, base_root(ctx, repository, source.commit, destination.commit));
+  const auto store = packs(repository);
+  const auto changes = tree::diff(store, base, source.commit.root, query.prefix,
+                                  query.after.empty() ? std::string() : query.after + '\0');
+  Page<tree::Conflict> page;
+  while (true) {
+    TRY(ctx.check(clock_));
+    TRY_LET(std::optional<tree::Change> change, changes->next(ctx));
+    if (!change) return page;
+    TRY_LET(std::optional<tree::Entry> mine, tree::get(ctx, *store, destination.commit.root, change->key));
+    if (same(mine, change->right) || same(mine, change->left)) continue;
+    if (page.items.size() == query.amount) {
+      page.has_more = true;
+      return page;
+    }
+    page.next_after = change->key;
+    page.items.push_back({std::move(change->key), std::move(change->left), std::move(change->right), std::move(mine)});
+  }
 }
 
 Result<std::vector<tree::Change>> EngineImpl::changes(const Context& ctx, const Repository& left_repository,

@@ -39,10 +39,17 @@ struct CommitSpec {
   bool allow_empty = false;
 };
 
+/// A strategy for a class of paths.
+struct PathStrategy {
+  std::string paths;  ///< ends with '/': all below it; else a glob over the whole path, whose '*' also matches '/'
+  tree::Strategy strategy = tree::Strategy::kNone;
+};
+
 struct MergeSpec {
   CommitSpec commit;  ///< an empty message becomes "Merge 'source' into 'destination'"
   tree::Strategy strategy = tree::Strategy::kNone;
-  bool squash = false;  ///< one parent
+  bool squash = false;                        ///< one parent
+  std::vector<PathStrategy> path_strategies;  ///< the first that matches a conflicting path decides, else `strategy`
 };
 
 /// A prospective merge result (or the conflicts that prevent it).
@@ -231,6 +238,10 @@ class Engine {
   /// Newest date first, each behind one that leads to it. Pages put together are the whole log. Cost of a page: its
   /// commits; with objects or prefixes also the walk to them, about 50 ns a commit.
   virtual Result<Page<Commit>> log(const Context&, const Repository&, std::string_view ref, const LogQuery&) = 0;
+  /// What a merge of `source` into `destination` cannot decide without a strategy. Cost: O(changed leaves of the source
+  /// + the page).
+  virtual Result<Page<tree::Conflict>> conflicts(const Context&, const Repository&, std::string_view source,
+                                                 std::string_view destination, const PageQuery&) = 0;
   /// The first of the best common ancestors. Errors: kNotFound "commit"; kNotFound "merge_base" (there is none).
   virtual Result<CommitId> merge_base(const Context&, const Repository&, const CommitId&, const CommitId&) = 0;
   /// Common ancestors from which no other one can be reached: of the greatest generation first, then the newest, then

@@ -174,6 +174,69 @@ TEST_P(EngineContract, MergeTakesTheSourceAndTellsAllConflicts) {
   EXPECT_EQ(must(engine.diff(ctx, repo, "main", "dev", DiffType::kThreeDot, {})).items.size(), 0u);
 }
 
+TEST_P(EngineContract, ConflictsComeInPages) {
+  std::vector<tree::Edit> ours, theirs;
+  for (int i = 100; i < 150; ++i) {
+    ours.push_back({"p/" + std::to_string(i), entry_of("ours")});
+    theirs.push_back({"p/" + std::to_string(i), entry_of(i % 2 == 0 ? "theirs" : "ours")});
+  }
+  must(engine.create_branch(ctx, repo, "dev", "main"));
+  must(engine.stage_many(ctx, repo, "dev", theirs));
+  world.put(repo, "dev", "only/theirs", "x");
+  world.commit(repo, "dev");
+  must(engine.stage_many(ctx, repo, "main", ours));
+  world.commit(repo, "main");
+  std::vector<std::string> paths;
+  PageQuery query;
+  query.amount = 7;
+  while (true) {
+    const auto page = must(engine.conflicts(ctx, repo, "dev", "main", query));
+    for (const tree::Conflict& conflict : page.items) {
+      paths.push_back(conflict.key);
+      EXPECT_FALSE(conflict.base);
+      EXPECT_EQ(conflict.source->etag.text(), entry_of("theirs").etag.text());
+      EXPECT_EQ(conflict.destination->etag.text(), entry_of("ours").etag.text());
+    }
+    if (!page.has_more) break;
+    query.after = page.next_after;
+  }
+  const auto all = must(engine.merge(ctx, repo, "dev", "main", spec())).conflicts;
+  ASSERT_EQ(paths.size(), 25u);
+  ASSERT_EQ(all.size(), 25u);
+  for (size_t i = 0; i < paths.size(); ++i) EXPECT_EQ(paths[i], all[i].key);
+  query = {.prefix = "p/10", .after = ""};
+  EXPECT_EQ(must(engine.conflicts(ctx, repo, "dev", "main", query)).items.size(), 5u);
+}
+
+TEST_P(EngineContract, AMergeDecidesByTheClassOfAPath) {
+  const std::vector<std::string> paths = {"lock", "raw/a", "raw/b.csv", "reports/a"};
+  for (const std::string& path : paths) world.put(repo, "main", path, "base");
+  world.commit(repo, "main");
+  must(engine.create_branch(ctx, repo, "dev", "main"));
+  for (const std::string& path : paths) {
+    world.put(repo, "dev", path, "theirs");
+    world.put(repo, "main", path, "ours");
+  }
+  world.commit(repo, "dev");
+  world.commit(repo, "main");
+  MergeSpec classes;
+  classes.path_strategies = {{"*.csv", tree::Strategy::kDestinationWins},
+                             {"raw/", tree::Strategy::kSourceWins},
+                             {"reports/*", tree::Strategy::kDestinationWins}};
+  const auto refused = must(engine.merge(ctx, repo, "dev", "main", classes));
+  ASSERT_EQ(refused.conflicts.size(), 1u) << "no class decides it";
+  EXPECT_EQ(refused.conflicts[0].key, "lock");
+  classes.path_strategies.push_back({"lo?k", tree::Strategy::kSourceWins});
+  const auto merged = must(engine.merge(ctx, repo, "dev", "main", classes));
+  ASSERT_TRUE(merged.landed);
+  EXPECT_EQ(merged.landed->metadata.at("tarn.merge.strategy.1"), "source-wins raw/");
+  const auto content = world.content(repo, "main");
+  EXPECT_EQ(content.at("lock"), entry_of("theirs").etag.text());
+  EXPECT_EQ(content.at("raw/a"), entry_of("theirs").etag.text());
+  EXPECT_EQ(content.at("raw/b.csv"), entry_of("ours").etag.text());
+  EXPECT_EQ(content.at("reports/a"), entry_of("ours").etag.text());
+}
+
 TEST_P(EngineContract, AMergeIntoADirtyBranchIsRefused) {
   must(engine.create_branch(ctx, repo, "dev", "main"));
   world.put(repo, "dev", "x", "1");

@@ -9,6 +9,13 @@ namespace {
 constexpr size_t kFewChanges = 256;  // below, each is looked up in the destination, however much changed there
 constexpr size_t kMeetingSteps = 64;
 
+/// The first class that a path belongs to decides.
+tree::Strategy strategy_at(const MergeSpec& spec, std::string_view path) {
+  for (const PathStrategy& one : spec.path_strategies)
+    if (one.paths.ends_with('/') ? path.starts_with(one.paths) : glob_matches(one.paths, path)) return one.strategy;
+  return spec.strategy;
+}
+
 std::string_view strategy_name(tree::Strategy strategy) {
   switch (strategy) {
     case tree::Strategy::kNone:
@@ -58,14 +65,15 @@ Result<std::optional<std::vector<tree::Change>>> few_changes(const Context& ctx,
 
 /// As tree::merge(), for a source of few changes: the destination is asked for their keys only.
 Result<tree::Merged> merge_few(const Context& ctx, const std::shared_ptr<tree::Packs>& packs,
-                               std::vector<tree::Change> theirs, const tree::Root& destination, tree::Strategy strategy,
-                               tree::PackBuilder& into) {
+                               std::vector<tree::Change> theirs, const tree::Root& destination,
+                               const tree::StrategyOf& strategy, tree::PackBuilder& into) {
   tree::Merged merged;
   for (tree::Change& change : theirs) {
     TRY_LET(std::optional<tree::Entry> ours, tree::get(ctx, *packs, destination, change.key));
     if (!same(change.left, ours)) {
-      if (same(change.right, ours) || strategy == tree::Strategy::kDestinationWins) continue;
-      if (strategy == tree::Strategy::kNone) {
+      const tree::Strategy decided = strategy(change.key);
+      if (same(change.right, ours) || decided == tree::Strategy::kDestinationWins) continue;
+      if (decided == tree::Strategy::kNone) {
         merged.conflicts.push_back(
             {std::move(change.key), std::move(change.left), std::move(change.right), std::move(ours)});
         continue;
@@ -184,9 +192,11 @@ Result<Rider::Make> EngineImpl::merge_step(const Context& ctx, const Repository&
   if (draft.message.empty())
     draft.message = "Merge '" + std::string(source) + "' into '" + std::string(destination) + "'";
   draft.metadata[".lakefs.merge.strategy"] = strategy_name(spec.strategy);
+  for (size_t i = 0; i < spec.path_strategies.size(); ++i)
+    draft.metadata["tarn.merge.strategy." + std::to_string(i)] =
+        std::string(strategy_name(spec.path_strategies[i].strategy)) + " " + spec.path_strategies[i].paths;
   return Rider::Make([this, &repository, from = std::move(from.commit), draft = std::move(draft), squash = spec.squash,
-                      strategy = spec.strategy](const Context& own, Footing& footing,
-                                                tree::PackBuilder& builder) -> Result<PreparedMerge> {
+                      spec](const Context& own, Footing& footing, tree::PackBuilder& builder) -> Result<PreparedMerge> {
     TRY_LET(const Meeting meeting, meet(own, repository, from, footing));
     const bool first = footing.brought.empty();
     if (!meeting.complete && !first) return head_moved(footing.branch.name);  // to be made on what has landed
@@ -204,7 +214,7 @@ Result<Rider::Make> EngineImpl::merge_step(const Context& ctx, const Repository&
     way.draft = make_commit(draft, {}, 0);
     way.allow_empty = draft.allow_empty;
     way.squash = squash;
-    way.strategy = strategy;
+    way.strategy = [&spec](std::string_view path) { return strategy_at(spec, path); };
     TRY_LET(PreparedMerge made, apply_three_way(own, repository, way, footing, builder));
     if (made.candidate && !squash) {
       footing.brought.insert(meeting.brings.begin(), meeting.brings.end());

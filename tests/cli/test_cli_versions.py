@@ -145,7 +145,10 @@ def test_conflicts_are_listed_and_change_nothing(tarn, repo):
     assert "1 conflict: f" in done.err
     assert json.loads(tarn("merge", f"{repo}/side", "main", "--json").out)["conflicts"][0]["path"] == "f"
     assert tarn.ok("fs", "cat", f"{repo}/main/f").out == "main"
-    tarn.ok("merge", f"{repo}/side", "main", "--strategy", "source-wins")
+    assert lines(tarn.ok("merge-conflicts", f"{repo}/side", "main").out)[1:] == ["f         changed  changed"]
+    assert tarn("merge", f"{repo}/side", "main", "--path-strategy", "f").code == 2
+    assert tarn("merge", f"{repo}/side", "main", "--path-strategy", "g/=source-wins").code == 3
+    tarn.ok("merge", f"{repo}/side", "main", "--path-strategy", "?=source-wins")
     assert tarn.ok("fs", "cat", f"{repo}/main/f").out == "side"
 
 

@@ -176,6 +176,32 @@ def test_a_conflict_is_told_path_by_path(server, repo, name):
     assert text_of(main, "a") == "1" and not main.object("b").exists() and text_of(main, "d") == "1"
 
 
+def test_conflicts_come_in_pages_and_classes_of_paths_decide(server, repo, name):
+    main = repo.branch("main")
+    paths = [f"p/{number:02}" for number in range(12)] + ["q"]
+    write(main, **{path: "0" for path in paths})
+    work = repo.branch("work").create("main")
+    write(work, **{path: "1" for path in paths})
+    write(main, **{path: "2" for path in paths})
+    merge = f"/repositories/{name}/refs/work/merge/main"
+    found, after = [], ""
+    while True:
+        page = server.api("GET", f"{merge}/conflicts", params={"amount": 5, "after": after}).json()
+        found += [conflict["path"] for conflict in page["results"]]
+        after = page["pagination"]["next_offset"]
+        if not page["pagination"]["has_more"]:
+            break
+    assert found == paths
+    refused = server.api("POST", merge, json={"path_strategies": [{"paths": "p/", "strategy": "source-wins"}]})
+    assert refused.status_code == 409 and refused.json()["conflicts_total"] == 1 and refused.json()["conflicts"][0]["path"] == "q"
+    for wrong in ({"paths": "p/", "strategy": "mine"}, {"strategy": "source-wins"}, "p/"):
+        assert server.api("POST", merge, json={"path_strategies": [wrong]}).status_code == 400
+    decided = server.api("POST", merge, json={"path_strategies": [{"paths": "p/", "strategy": "source-wins"}, {"paths": "*", "strategy": "dest-wins"}]})
+    assert decided.status_code == 200
+    assert text_of(main, "p/00") == "1" and text_of(main, "q") == "2"
+    assert server.api("GET", f"{merge}/conflicts").json()["results"] == []
+
+
 def test_strategies_squash_and_dirt(server, sdk, repo, name):
     main = repo.branch("main")
     write(main, a="0")

@@ -85,7 +85,7 @@ DELIBERATE = {
     ("POST", "/branches/main/import"): "an import of nothing is refused",
 }
 # Members that Tarn adds, or that differ by nature.
-EXTRA = {"login_cookie_names", "admin", "writable_repositories", "conflicts", "message"}
+EXTRA = {"login_cookie_names", "admin", "writable_repositories", "conflicts", "conflicts_total", "message"}
 OPEN_MAPS = {"metadata", "ui_config", "capabilities_config"}
 
 

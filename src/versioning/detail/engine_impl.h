@@ -141,6 +141,8 @@ class EngineImpl final : public Engine {
   Result<std::vector<CommitId>> best_common_ancestors(const Context&, const Repository&, const CommitId&,
                                                       const CommitId&) override;
   // compare.cc
+  Result<Page<tree::Conflict>> conflicts(const Context&, const Repository&, std::string_view source,
+                                         std::string_view destination, const PageQuery&) override;
   Result<Page<DiffItem>> uncommitted(const Context&, const Repository&, std::string_view branch,
                                      const ListQuery&) override;
   Result<Page<DiffItem>> diff(const Context&, const Repository&, std::string_view left, std::string_view right,
@@ -187,6 +189,9 @@ class EngineImpl final : public Engine {
   Result<void> write_pack(const Context& ctx, const Repository& repository, tree::PackBuilder& builder);
   Commit make_commit(const CommitSpec& spec, std::vector<CommitId> parents, uint64_t generation);
 
+  // compare.cc
+  Result<tree::Root> base_root(const Context& ctx, const Repository& repository, const Commit& a, const Commit& b);
+
   // merging.cc
   struct ThreeWay {
     LandingKind kind;
@@ -194,7 +199,7 @@ class EngineImpl final : public Engine {
     Commit source;
     Commit draft;  ///< message, metadata, parents without the head
     bool allow_empty = false, squash = false;
-    tree::Strategy strategy = tree::Strategy::kNone;
+    tree::StrategyOf strategy = [](std::string_view) { return tree::Strategy::kNone; };
   };
   Result<PreparedMerge> apply_three_way(const Context& ctx, const Repository& repository, const ThreeWay& way,
                                         Footing& footing, tree::PackBuilder& builder);
