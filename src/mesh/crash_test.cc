@@ -50,7 +50,7 @@ Result<void> tell(House& house, const std::string& story) {
 void prepare(House& house, const std::string& story) {
   house.found();
   house.add_channel("one");
-  if (story == "land") house.commit("weather", story, {{std::string("weather/date=") + kDay + "/a.txt", "20 C"}});
+  if (story == "land") house.commit("weather", story, {{std::string("weather/date=") + kDay + "/_a.txt", "20 C"}});
   if (story == "refuse") house.commit("weather", story, {{std::string("weather/date=") + kDay + "/a.parquet", "?"}});
   if (story == "onboard" || story == "job" || story == "withdraw") house.publish(kDay);
   if (story != "job" && story != "withdraw") return;

@@ -43,30 +43,30 @@ TEST_F(Environment, FollowsTheTrunkByItself) {
   house_.settle();
   EXPECT_EQ(listed()["state"].as_string(), "synced");
   EXPECT_FALSE(listed()["behind"].as_bool());
-  EXPECT_EQ(house_.content("analytics", "dev-environment").count("inputs/weather/date=2013-10-25/a.txt"), 1u);
+  EXPECT_EQ(house_.content("analytics", "dev-environment").count("inputs/weather/date=2013-10-25/_a.txt"), 1u);
 }
 
 TEST_F(Environment, AConflictIsNamedAndStopsNeitherTrunkNorOthers) {
   make();
-  house_.commit("analytics", "dev-environment", {{"inputs/weather/date=2013-10-24/a.txt", "an idea"}});
+  house_.commit("analytics", "dev-environment", {{"inputs/weather/date=2013-10-24/_a.txt", "an idea"}});
   house_.publish("2013-10-24", "corrected");
   house_.settle();
-  EXPECT_EQ(house_.read("analytics", "inputs/weather/date=2013-10-24/a.txt"), "corrected");
+  EXPECT_EQ(house_.read("analytics", "inputs/weather/date=2013-10-24/_a.txt"), "corrected");
   EXPECT_EQ(listed()["state"].as_string(), "conflict");
-  EXPECT_EQ(listed()["conflicts"].dump(), R"(["inputs/weather/date=2013-10-24/a.txt"])");
+  EXPECT_EQ(listed()["conflicts"].dump(), R"(["inputs/weather/date=2013-10-24/_a.txt"])");
   EXPECT_TRUE(listed()["behind"].as_bool());
   EXPECT_EQ(house_.events("mesh.env.synced"), 1);
 }
 
 TEST_F(Environment, AnExperimentLeavesFromAnyPublicationAndIsResetToItsStart) {
   house_.work_all("2013-10-24");
-  house_.propose("analytics", {{"out/delays/date=2013-10-24/a.txt", "second"}}, house_.ben);
+  house_.propose("analytics", {{"out/delays/date=2013-10-24/_a.txt", "second"}}, house_.ben);
   make();
   const Json first = experiment("old", "delays@v1");
   EXPECT_EQ(first["start"], must(house_.mesh->publications.get(house_.ctx, "analytics", "delays", 1, 1))["commit"]);
   const std::string branch = first["branch"].as_string();
   const auto before = house_.content("analytics", branch);
-  house_.commit("analytics", branch, {{"out/delays/date=2013-10-24/a.txt", "an idea"}});
+  house_.commit("analytics", branch, {{"out/delays/date=2013-10-24/_a.txt", "an idea"}});
   house_.stage("analytics", branch, {{"notes.txt", "not committed"}});
   const Json reset = must(house_.mesh->environments.reset_experiment(house_.ctx, house_.ben, "analytics", "old"));
   EXPECT_TRUE(reset["equals_start"].as_bool());
@@ -95,8 +95,9 @@ TEST_F(Environment, ADiscardedExperimentLeavesNothingBehind) {
 TEST_F(Environment, ComparesTwoRefsObjectByObject) {
   make();
   const std::string branch = experiment("idea")["branch"].as_string();
-  house_.commit("analytics", branch,
-                {{"inputs/weather/date=2013-10-24/a.txt", "changed"}, {"inputs/weather/date=2013-10-25/a.txt", "new"}});
+  house_.commit(
+      "analytics", branch,
+      {{"inputs/weather/date=2013-10-24/_a.txt", "changed"}, {"inputs/weather/date=2013-10-25/_a.txt", "new"}});
   const Json compared =
       must(house_.mesh->environments.compare(house_.ctx, "analytics", "main", branch, "inputs/weather/"));
   EXPECT_EQ(compared["objects"].dump(), R"({"added":1,"removed":0,"changed":1})");

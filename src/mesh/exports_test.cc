@@ -14,7 +14,7 @@ class Export : public ::testing::Test {
  protected:
   Export() { house_.found(); }
   void land(const std::string& day, const std::string& content) {
-    house_.propose("analytics", {{"out/delays/date=" + day + "/a.txt", content}}, house_.ben);
+    house_.propose("analytics", {{"out/delays/date=" + day + "/_a.txt", content}}, house_.ben);
     must(house_.mesh->exports.follow(house_.ctx, "analytics"));
   }
   std::string target() { return house_.mesh->world.doors.export_root + "/delays"; }
@@ -40,10 +40,10 @@ TEST_F(Export, HoldsExactlyThePublishedVersionWithItsManifest) {
   land("2013-10-24", "one");
   EXPECT_EQ(read(), 1);
   EXPECT_EQ(state()["state"].as_string(), "done");
-  EXPECT_EQ(must(base::system_disk().read_all(target() + "/current/date=2013-10-24/a.txt")), "one");
+  EXPECT_EQ(must(base::system_disk().read_all(target() + "/current/date=2013-10-24/_a.txt")), "one");
   land("2013-10-24", "two");
   EXPECT_EQ(read(), 2);
-  EXPECT_EQ(must(base::system_disk().read_all(target() + "/current/date=2013-10-24/a.txt")), "two");
+  EXPECT_EQ(must(base::system_disk().read_all(target() + "/current/date=2013-10-24/_a.txt")), "two");
 }
 
 TEST_F(Export, CopiesOnlyWhatChanged) {
@@ -95,7 +95,7 @@ TEST_F(Export, IsSwitchedInOneStep) {
 TEST_F(Export, ThatFailsLeavesTheOldVersionStanding) {
   land("2013-10-24", "one");
   must(base::system_disk().make_directories(target() + "/.current/in-the-way"));
-  house_.propose("analytics", {{"out/delays/date=2013-10-24/a.txt", "two"}}, house_.ben);
+  house_.propose("analytics", {{"out/delays/date=2013-10-24/_a.txt", "two"}}, house_.ben);
   EXPECT_FALSE(house_.mesh->exports.follow(house_.ctx, "analytics"));
   EXPECT_EQ(read(), 1);
   must(base::system_disk().remove_all(target() + "/.current"));

@@ -38,7 +38,7 @@ TEST_F(Publication, NumbersFollowTheOrderOfLandingAndNameTheirDays) {
 }
 
 TEST_F(Publication, OneLandingWithTwoDaysIsOneNumber) {
-  house_.propose("weather", {{"weather/date=2013-10-01/a.txt", "a"}, {"weather/date=2013-10-02/a.txt", "b"}},
+  house_.propose("weather", {{"weather/date=2013-10-01/_a.txt", "a"}, {"weather/date=2013-10-02/_a.txt", "b"}},
                  house_.ann);
   ASSERT_EQ(all().size(), 1u);
   EXPECT_EQ(get(1)["days"].dump(), R"(["2013-10-01","2013-10-02"])");
@@ -58,7 +58,7 @@ TEST_F(Publication, StaysWhatItWas) {
   const Json before = get(1);
   const auto content = house_.content("weather", before["tag"].as_string(), "weather/");
   house_.publish("2013-10-01", "other");
-  house_.propose("weather", {{"weather/date=2013-10-01/a.txt", std::nullopt}, {"weather/date=2013-10-09/a.txt", "n"}},
+  house_.propose("weather", {{"weather/date=2013-10-01/_a.txt", std::nullopt}, {"weather/date=2013-10-09/_a.txt", "n"}},
                  house_.ann);
   EXPECT_EQ(get(1).dump(), before.dump());
   EXPECT_EQ(house_.content("weather", before["tag"].as_string(), "weather/"), content);
@@ -76,7 +76,7 @@ TEST_F(Publication, AWithdrawnOneKeepsItsNumberAndItsData) {
   Json after = get(2);
   EXPECT_EQ(after["withdrawn"]["reason"].as_string(), "half the stations");
   EXPECT_EQ(after.set("withdrawn", Json()).dump(), before.dump());
-  EXPECT_EQ(house_.content("weather", before["tag"].as_string()).count("weather/date=2013-10-02/a.txt"), 1u);
+  EXPECT_EQ(house_.content("weather", before["tag"].as_string()).count("weather/date=2013-10-02/_a.txt"), 1u);
   EXPECT_EQ((*must(house_.mesh->publications.latest(house_.ctx, "weather", "hourly", 1)))["number"].as_int(), 1);
   house_.publish("2013-10-02", "whole");
   EXPECT_EQ(all().back()["number"].as_int(), 3);
@@ -98,7 +98,7 @@ TEST_F(Publication, NumbersHaveNoGapsWhenManyLandAtOnce) {
   std::vector<std::string> sources;
   for (int day = 1; day <= 6; ++day)
     sources.push_back(house_.commit("weather", "d" + std::to_string(day),
-                                    {{"weather/date=2013-10-0" + std::to_string(day) + "/a.txt", "x"}}));
+                                    {{"weather/date=2013-10-0" + std::to_string(day) + "/_a.txt", "x"}}));
   std::vector<base::Thread> threads;
   for (const std::string& source : sources)
     threads.emplace_back([&, source] { house_.decide(house_.spec("weather", source, house_.ann)); });

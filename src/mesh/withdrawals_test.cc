@@ -68,7 +68,7 @@ TEST_F(Withdrawal, TheRightLoadGoesTheWholeWayAgain) {
   withdraw();
   house_.publish(kSecond, "right");
   house_.settle();
-  EXPECT_EQ(house_.read("analytics", "inputs/weather/date=2013-10-24/a.txt"), "right");
+  EXPECT_EQ(house_.read("analytics", "inputs/weather/date=2013-10-24/_a.txt"), "right");
   EXPECT_EQ(house_.run_state(kSecond), "ready");
   house_.work_all(kSecond, " again");
   EXPECT_EQ(house_.run_state(kSecond), "landed");
@@ -115,11 +115,11 @@ TEST_F(Withdrawal, OfSeveralGoesBackOneByOneAndTheirDaysComeAgain) {
   EXPECT_EQ(house_.content("analytics"), before_);
   EXPECT_EQ(house_.subscription()["pin"]["number"].as_int(), 1);
   house_.propose("weather",
-                 {{"weather/date=2013-10-24/a.txt", "right"}, {"weather/date=2013-10-25/a.txt", "right, too"}},
+                 {{"weather/date=2013-10-24/_a.txt", "right"}, {"weather/date=2013-10-25/_a.txt", "right, too"}},
                  house_.ann);
   house_.settle();
-  EXPECT_EQ(house_.read("analytics", "inputs/weather/date=2013-10-24/a.txt"), "right");
-  EXPECT_EQ(house_.read("analytics", "inputs/weather/date=2013-10-25/a.txt"), "right, too");
+  EXPECT_EQ(house_.read("analytics", "inputs/weather/date=2013-10-24/_a.txt"), "right");
+  EXPECT_EQ(house_.read("analytics", "inputs/weather/date=2013-10-25/_a.txt"), "right, too");
   EXPECT_EQ(house_.content("analytics", "main", "inputs/").size(), 3u);
 }
 
@@ -129,7 +129,7 @@ TEST_F(Withdrawal, TheNextDayComesWithoutTheDayThatWentBack) {
   withdraw();
   house_.publish("2013-10-25");
   house_.settle();
-  EXPECT_EQ(house_.read("analytics", "inputs/weather/date=2013-10-25/a.txt"), "20 C");
+  EXPECT_EQ(house_.read("analytics", "inputs/weather/date=2013-10-25/_a.txt"), "20 C");
   EXPECT_EQ(house_.subscription()["pin"]["number"].as_int(), 3);
 }
 
