@@ -244,7 +244,7 @@ class House {
   Json work(const std::string& key, const std::string& job, const std::string& content = "x") {
     const Json attempt = begin(key, job);
     stage("analytics", attempt["branch"].as_string(),
-          {{attempt["writes"].items().front().as_string() + "a.txt", job + content}});
+          {{attempt["writes"].items().front().as_string() + "_a.txt", job + content}});
     return must(complete(attempt));
   }
   /// All four jobs of a day, to the end of the run.
