@@ -134,7 +134,7 @@ class StoredPacks final : public Packs,
     return packs;
   }
 
-  Result<Folded> fold(const Context& ctx, std::span<const std::string> pack_ids) override {
+  Result<Folded> fold(const Context& ctx, std::span<const std::string> pack_ids, Effort effort) override {
     detail::Folder folder;
     Folded folded;
     for (const std::string& pack : pack_ids) {
@@ -156,7 +156,8 @@ class StoredPacks final : public Packs,
     }
     if (folder.packs().size() < 2) return Folded{};
     folded.pack = new_pack_id();
-    TRY_LET(const std::string bytes, folder.write(folded.pack));
+    TRY_LET(const std::string bytes,
+            folder.write(folded.pack, effort == Effort::kThorough ? detail::kFoldLevel : detail::kBackgroundFoldLevel));
     TRY(detail::check_pack(bytes, folded.pack));  // what is removed later must be readable here
     folded.bytes_after = bytes.size();
     KILL_POINT("tree.fold.before_write");

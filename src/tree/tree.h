@@ -147,7 +147,10 @@ class Packs {
   /// the caller records where the parts went, then calls remove(). Takes packs in their order until about 48 MiB of
   /// nodes are collected (folded packs may be among them); a damaged pack is left out. Nothing is written for fewer
   /// than two. Errors: kUnavailable; as block::Store::put. Memory: about 150 MiB at most.
-  virtual Result<Folded> fold(const Context& ctx, std::span<const std::string> pack_ids) = 0;
+  /// kBackground takes a fifth of the time for 4 % more bytes.
+  enum class Effort : uint8_t { kThorough, kBackground };
+  virtual Result<Folded> fold(const Context& ctx, std::span<const std::string> pack_ids,
+                              Effort effort = Effort::kThorough) = 0;
   /// The packs that a folded pack stands for. Errors: as commits_of().
   virtual Result<std::vector<std::string>> replaced_by(const Context& ctx, const std::string& folded_pack_id) = 0;
   /// Removes a pack whose parts are elsewhere: readers that still refer to it find them there.

@@ -88,7 +88,7 @@ Result<void> EngineImpl::replace_packs(const Context& ctx, const Repository& rep
 
 Result<FoldReport> EngineImpl::fold_packs(const Context& ctx, const Repository& repository) {
   FoldTurn turn(*this, repository.id, FoldTurn::Wait::kYes);
-  TRY_LET(FoldReport report, fold(ctx, repository, 2));
+  TRY_LET(FoldReport report, fold(ctx, repository, 2, tree::Packs::Effort::kThorough));
   TRY(journal_.condense(ctx, repository));
   TRY_LET(report.reclaimed, blocks_.compact(ctx));
   return report;
@@ -96,7 +96,8 @@ Result<FoldReport> EngineImpl::fold_packs(const Context& ctx, const Repository& 
 
 // Loose packs always; folded ones that are still small when there are `refold_from` of them, so that their number stays
 // within that for each 16 MiB of history.
-Result<FoldReport> EngineImpl::fold(const Context& ctx, const Repository& repository, size_t refold_from) {
+Result<FoldReport> EngineImpl::fold(const Context& ctx, const Repository& repository, size_t refold_from,
+                                    tree::Packs::Effort effort) {
   TRY(require_alive(ctx, repository));
   const auto store = packs(repository);
   FoldReport report;
@@ -135,7 +136,7 @@ Result<FoldReport> EngineImpl::fold(const Context& ctx, const Repository& reposi
     for (const tree::PackInfo& pack : all)
       if (loose.contains(pack.id)) rest.push_back(pack.id);
     if (rest.size() < 2) break;
-    TRY_LET(const tree::Folded folded, store->fold(ctx, rest));
+    TRY_LET(const tree::Folded folded, store->fold(ctx, rest, effort));
     if (folded.pack.empty()) break;
     ++report.packs_after;
     report.bytes_after += folded.bytes_after;
@@ -154,7 +155,7 @@ void EngineImpl::count_pack(const Repository& repository) {
     if (closing_.load()) return;
     FoldTurn turn(*this, repository.id, FoldTurn::Wait::kNo);
     if (!turn.mine()) return;
-    const auto report = fold(Context(), repository, kRefoldFrom);
+    const auto report = fold(Context(), repository, kRefoldFrom, tree::Packs::Effort::kBackground);
     if (report) (void)blocks_.compact(Context());
     if (!report && report.error().code() != Code::kNotFound)
       base::log(base::Level::kWarning, "folding packs stopped; it is tried again after more commits",

@@ -101,7 +101,9 @@ EngineImpl::Outcome EngineImpl::run_train(const Repository& repository, const st
         if (count > landed) rider->arrived.reset();
     }
   } answers;
-  const auto builder = packs(repository)->begin();
+  const auto codec = quick_codec(repository, *footing, !train.front()->takes_rows());
+  if (!codec) return fail(train, codec.error());
+  const auto builder = packs(repository)->begin(*codec);
   for (Rider* rider : train) {
     rider->candidate.reset();
     if (guarded && rider->kind != LandingKind::kMerge) {

@@ -25,7 +25,7 @@ Result<std::vector<NodeId>> hinted(const Node& node) {
 /// The bytes of a folded pack on their way.
 class FoldedPack {
  public:
-  explicit FoldedPack(std::string id) : id_(std::move(id)), bytes_(opening()) {}
+  FoldedPack(std::string id, int zstd_level) : id_(std::move(id)), level_(zstd_level), bytes_(opening()) {}
 
   Result<void> add_alone(char list, const std::string& id, std::string_view body, std::string_view hints) {
     return append(body, hints, {.bundle = false, .members = {{list, id}}});
@@ -97,13 +97,14 @@ class FoldedPack {
   }
   Result<void> append(std::string_view body, std::string_view hints, FoldedFrame frame) {
     const size_t offset = bytes_.size();
-    TRY(append_frame(bytes_, body, hints, Codec::kZstd, kFoldLevel));
+    TRY(append_frame(bytes_, body, hints, Codec::kZstd, level_));
     frame.length = static_cast<uint32_t>(bytes_.size() - offset);
     frames_.push_back(std::move(frame));
     return {};
   }
 
   const std::string id_;
+  const int level_;
   std::string bytes_;
   std::vector<FoldedFrame> frames_;
   FoldedFrame frame_;                                         ///< of the bundle on its way
@@ -203,9 +204,9 @@ void Folder::point_here(const std::string& pack_id) {
   }
 }
 
-Result<std::string> Folder::write(const std::string& pack_id) {
+Result<std::string> Folder::write(const std::string& pack_id, int zstd_level) {
   point_here(pack_id);
-  FoldedPack pack(pack_id);
+  FoldedPack pack(pack_id, zstd_level);
   // Nodes of one level whose keys overlap are versions of the same part of the map.
   std::vector<const Part*> sorted;
   for (const Part& part : nodes_) sorted.push_back(&part);

@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "tree/detail/frame.h"
 #include "tree/detail/pack_file.h"
 #include "tree/tree.h"
 
@@ -24,7 +25,7 @@ class Folder {
   bool full() const { return raw_ >= kFoldRawMax; }
   const std::vector<std::string>& packs() const { return packs_; }
   /// The bytes of the folded pack. Errors: kTooLarge.
-  Result<std::string> write(const std::string& pack_id);
+  Result<std::string> write(const std::string& pack_id, int zstd_level = kFoldLevel);
 
  private:
   struct Part {
