@@ -86,28 +86,36 @@ Result<PreparedMerge> EngineImpl::make_of_rows(const Context& ctx, const Reposit
   candidate.base_head = footing.head.id;
   candidate.branch_version = footing.branch.version;
   candidate.committed_through = footing.view->sequence();
+  // Rows go straight into the tree; a few are kept for the change-set.
+  std::optional<StagedCursor> rows;
+  if (footing.committed_through < candidate.committed_through)  // else a commit before it in its train took them
+    rows.emplace(*footing.view, repository.id, footing.branch);
   std::vector<tree::Edit> edits;
-  if (footing.committed_through < candidate.committed_through) {  // else a commit before it in its train took them
-    StagedCursor rows(*footing.view, repository.id, footing.branch);
-    while (true) {
-      TRY_LET(std::optional<StagedRow> row, rows.next());
-      if (!row) break;
-      if (candidate.sealed.size() < kSealedRows)
-        candidate.sealed.push_back({keys::staged(repository.id, footing.branch.id, row->path), row->version});
-      edits.push_back({std::move(row->path), std::move(row->entry)});
-      TRY(ctx.check(clock_));
-    }
-  }
+  size_t count = 0;
+  const tree::EditSource each = [&]() -> Result<std::optional<tree::Edit>> {
+    if (!rows) return std::optional<tree::Edit>();
+    TRY_LET(std::optional<StagedRow> row, rows->next());
+    if (!row) return std::optional<tree::Edit>();
+    if (++count % kCheckEvery == 0) TRY(ctx.check(clock_));
+    if (candidate.sealed.size() < kSealedRows)
+      candidate.sealed.push_back({keys::staged(repository.id, footing.branch.id, row->path), row->version});
+    tree::Edit edit{std::move(row->path), std::move(row->entry)};
+    if (count <= kChangeSetEdits)
+      edits.push_back(edit);
+    else
+      edits.clear();
+    return std::optional(std::move(edit));
+  };
 
   reach(Stage::kBuildTree);
   const auto store = packs(repository);
   const tree::Root& before = footing.head.root;
   candidate.commit = make_commit(spec, {footing.head.id}, footing.head.generation + 1);
-  TRY_LET(candidate.commit.root, tree::apply(ctx, store, before, edits, builder));
+  TRY_LET(candidate.commit.root, tree::apply(ctx, store, before, each, builder));
   const bool changed = candidate.commit.root.id != before.id;  // apply() keeps the base's record of equal identity
   if (!changed && !spec.allow_empty) return no_changes();
   if (!changed) candidate.commit.filter = tree::encode_change_filter({}, kFilterBesideMax);
-  if (changed && edits.size() <= kChangeSetEdits) {
+  if (changed && count <= kChangeSetEdits) {
     for (const tree::Edit& edit : edits) {
       TRY_LET(std::optional<tree::Entry> left, tree::get(ctx, *store, before, edit.key));
       if (!left && !edit.entry) continue;
