@@ -5,7 +5,6 @@
 namespace tarn::versioning::detail {
 namespace {
 
-constexpr size_t kQuickRows = 32;           // a commit of more is stored with zstd
 constexpr size_t kChangeSetEdits = 10'000;  // above this, diffs walk the trees
 constexpr size_t kCheckEvery = 1024;        // edits
 
@@ -52,16 +51,6 @@ Result<Footing> EngineImpl::find_footing(const Context& ctx, const Repository& r
   TRY_LET(footing.head, load_commit(ctx, repository, footing.branch.head));
   footing.committed_through = footing.branch.committed_through;
   return footing;
-}
-
-Result<tree::Codec> EngineImpl::quick_codec(const Repository& repository, const Footing& footing, bool clean) {
-  if (clean) return tree::Codec::kLz4;
-  StagedCursor rows(*footing.view, repository.id, footing.branch);
-  for (size_t i = 0; i <= kQuickRows; ++i) {
-    TRY_LET(const std::optional<StagedRow> row, rows.next());
-    if (!row) return tree::Codec::kLz4;
-  }
-  return tree::Codec::kZstd;
 }
 
 Result<PreparedMerge> EngineImpl::prepare_alone(const Context& ctx, const Repository& repository,

@@ -180,9 +180,6 @@ class EngineImpl final : public Engine {
   Result<Footing> find_footing(const Context& ctx, const Repository& repository, std::string_view branch, Rows rows);
   Result<PreparedMerge> make_of_rows(const Context& ctx, const Repository& repository, const CommitSpec& spec,
                                      Footing& footing, tree::PackBuilder& builder);
-  /// What a landing stores its nodes with: LZ4 takes half the time of zstd and a sixth more bytes until they are
-  /// folded.
-  Result<tree::Codec> quick_codec(const Repository& repository, const Footing& footing, bool clean);
   /// Makes one candidate in a pack of its own and writes that.
   Result<PreparedMerge> prepare_alone(const Context& ctx, const Repository& repository, std::string_view branch,
                                       Rows rows, const Rider::Make& make);
