@@ -8,6 +8,7 @@
 
 #include "base/testing/victim.h"
 #include "kv/testing/faulty_store.h"
+#include "versioning/testing/faulty_blocks.h"
 #include "versioning/testing/world.h"
 
 namespace tarn::versioning {
@@ -16,39 +17,10 @@ namespace {
 using kv::testing::FaultyStore;
 using testing::Backend;
 using testing::entry_of;
+using testing::FaultyBlocks;
 using testing::must;
 using testing::World;
 using Content = std::map<std::string, std::string>;
-
-/// An object store whose n-th write fails.
-class FaultyBlocks final : public block::Store {
- public:
-  explicit FaultyBlocks(block::Store& inner) : inner_(inner) {}
-  int64_t fail_put = 0;
-  bool lost = false;  ///< else the write happened and nobody knows
-  Result<block::Stored> put(const Context& ctx, const block::Name& name, block::ByteSource& source) override {
-    if (fail_put > 0 && --fail_put == 0) {
-      if (!lost) TRY(inner_.put(ctx, name, source));
-      return Error(Code::kUnknownOutcome, "blocks", "injected");
-    }
-    return inner_.put(ctx, name, source);
-  }
-  using block::Store::put;
-  Result<std::unique_ptr<block::ByteReader>> open(const Context& ctx, const block::Name& name, uint64_t offset,
-                                                  std::optional<uint64_t> length) override {
-    return inner_.open(ctx, name, offset, length);
-  }
-  Result<block::Info> stat(const Context& ctx, const block::Name& name) override { return inner_.stat(ctx, name); }
-  Result<void> list(const Context& ctx, std::string_view prefix,
-                    const std::function<Result<void>(const block::Name&, const block::Info&)>& each) override {
-    return inner_.list(ctx, prefix, each);
-  }
-  Result<void> remove(const Context& ctx, const block::Name& name) override { return inner_.remove(ctx, name); }
-  Result<uint64_t> stored_bytes(const Context& ctx) override { return inner_.stored_bytes(ctx); }
-
- private:
-  block::Store& inner_;
-};
 
 /// A repository with a branch to merge and something staged, behind stores that fail.
 struct Broken {

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "block/forwarding.h"
 #include "block/memory.h"
 #include "tree/tree.h"
 
@@ -19,18 +20,14 @@ namespace tarn::tree::testing {
 using Model = std::map<std::string, Entry>;
 
 /// Passes everything on; the n-th read can fail, and reads can be changed.
-class FaultyStore final : public block::Store {
+class FaultyStore final : public block::Forwarding {
  public:
-  explicit FaultyStore(block::Store& inner) : inner_(inner) {}
+  using Forwarding::Forwarding;
+  using Forwarding::put;
   Result<block::Stored> put(const Context& ctx, const block::Name& name, block::ByteSource& source) override {
     if (fail_puts) return Error(Code::kUnavailable, "store", "planted: the store does not take it");
     ++puts;
     return inner_.put(ctx, name, source);
-  }
-  using block::Store::put;
-  Result<std::unique_ptr<block::ByteReader>> open(const Context& ctx, const block::Name& name, uint64_t offset,
-                                                  std::optional<uint64_t> length) override {
-    return inner_.open(ctx, name, offset, length);
   }
   Result<std::string> read(const Context& ctx, const block::Name& name, uint64_t offset,
                            std::optional<uint64_t> length) override {
@@ -44,21 +41,11 @@ class FaultyStore final : public block::Store {
     }
     return bytes;
   }
-  Result<block::Info> stat(const Context& ctx, const block::Name& name) override { return inner_.stat(ctx, name); }
-  Result<void> list(const Context& ctx, std::string_view prefix,
-                    const std::function<Result<void>(const block::Name&, const block::Info&)>& each) override {
-    return inner_.list(ctx, prefix, each);
-  }
-  Result<void> remove(const Context& ctx, const block::Name& name) override { return inner_.remove(ctx, name); }
-  Result<uint64_t> stored_bytes(const Context& ctx) override { return inner_.stored_bytes(ctx); }
 
   uint64_t reads = 0, puts = 0, fail_read_at = 0;
   bool fail_puts = false;
   std::optional<uint64_t> flip_bit;
   std::string flip_name;
-
- private:
-  block::Store& inner_;
 };
 
 /// Small nodes, so that few keys make deep trees.

@@ -10,11 +10,13 @@
 
 namespace tarn::versioning::testing {
 
+inline constexpr const char* kRareFile = "rare/hit.parquet";
+
 struct LongHistory {
   uint64_t commits = 1'000'000;
   /// No: `main` is one line. Yes: from the first commit on `main` and `other` get a commit in turn.
   bool forked = false;
-  /// The commit that adds "rare/hit.parquet", counted from 1, the first; 0: none.
+  /// The commit that adds kRareFile, counted from 1, the first; 0: none.
   uint64_t hit = 0;
   uint64_t commits_a_pack = 10'000;
   std::string name = "long";
@@ -59,7 +61,7 @@ inline Result<WrittenHistory> write_long_history(const Context& ctx, block::Stor
   // same with the rare file.
   std::vector<tree::Root> ring[2];
   std::vector<tree::Change> steps, first;
-  const std::string rare = "rare/hit.parquet";
+  const std::string rare = kRareFile;
   {
     const auto builder = packs->begin();
     std::vector<tree::Edit> all;
