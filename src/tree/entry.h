@@ -81,6 +81,10 @@ struct Entry {
 base::Digest identity(const Entry& entry);
 /// identity(a) == identity(b) without hashing.
 bool same_identity(const Entry& a, const Entry& b);
+/// The same where an object may be absent.
+inline bool same_identity(const std::optional<Entry>& a, const std::optional<Entry>& b) {
+  return a.has_value() == b.has_value() && (!a || same_identity(*a, *b));
+}
 
 /// A self-contained form of an entry, for staging rows: version byte first.
 std::string encode_entry(const Entry& entry);

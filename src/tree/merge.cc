@@ -1,54 +1,82 @@
-// Three maps, key by key: two diffs against the base, side by side.
+// Three maps, key by key: what the source changed, against what the destination has at those keys.
 #include "tree/tree.h"
 
 namespace tarn::tree {
 namespace {
 
-bool same(const std::optional<Entry>& a, const std::optional<Entry>& b) {
-  return a.has_value() == b.has_value() && (!a || same_identity(*a, *b));
-}
+constexpr size_t kFewChanges = 256;  ///< of the source: each is looked up, however much the destination changed
 
 ChangeType type_of(const std::optional<Entry>& left, const std::optional<Entry>& right) {
   if (!left) return ChangeType::kAdded;
   return right ? ChangeType::kChanged : ChangeType::kRemoved;
 }
 
+/// What the destination has where the source changed something, in key order: by look-ups, or by a walk over what the
+/// destination changed itself.
+class Ours {
+ public:
+  Ours(const Context& ctx, const std::shared_ptr<Packs>& packs, const Root& base, const Root& destination, bool walks)
+      : ctx_(ctx), packs_(packs), destination_(destination) {
+    if (walks) changes_ = diff(packs, base, destination);
+  }
+  Result<std::optional<Entry>> at(const Change& theirs) {
+    if (!changes_) return get(ctx_, *packs_, destination_, theirs.key);
+    while (!ended_ && (!change_ || change_->key < theirs.key)) {
+      TRY_LET(change_, changes_->next(ctx_));
+      ended_ = !change_;
+    }
+    return change_ && change_->key == theirs.key ? change_->right : theirs.left;
+  }
+
+ private:
+  const Context& ctx_;
+  const std::shared_ptr<Packs>& packs_;
+  const Root& destination_;
+  std::unique_ptr<ChangeCursor> changes_;
+  std::optional<Change> change_;
+  bool ended_ = false;
+};
+
 }  // namespace
 
 Result<Merged> merge(const Context& ctx, const std::shared_ptr<Packs>& packs, const Root& base, const Root& source,
                      const Root& destination, const StrategyOf& strategy, PackBuilder& into) {
   Merged merged;
-  const auto theirs = diff(packs, base, source), ours = diff(packs, base, destination);
-  TRY_LET(std::optional<Change> s, theirs->next(ctx));
-  TRY_LET(std::optional<Change> d, ours->next(ctx));
-  const auto take = [&](std::optional<Entry> left, std::optional<Entry> right, std::string key) {
-    const ChangeType type = type_of(left, right);
-    merged.changes.push_back({std::move(key), type, std::move(left), std::move(right)});
-  };
-  while (s) {
-    if (d && d->key < s->key) {  // only the destination changed it
-      TRY_LET(d, ours->next(ctx));
-      continue;
-    }
-    if (!d || s->key < d->key) {  // only the source changed it
-      take(std::move(s->left), std::move(s->right), std::move(s->key));
-    } else {
-      if (!same(s->right, d->right)) {
-        switch (strategy(s->key)) {
-          case Strategy::kNone:
-            merged.conflicts.push_back(
-                {std::move(s->key), std::move(s->left), std::move(s->right), std::move(d->right)});
-            break;
-          case Strategy::kSourceWins:
-            take(std::move(d->right), std::move(s->right), std::move(s->key));
-            break;
-          case Strategy::kDestinationWins:
-            break;
-        }
+  const auto theirs = diff(packs, base, source);
+  std::vector<Change> first;
+  bool all = false;
+  while (!all && first.size() <= kFewChanges) {
+    TRY_LET(std::optional<Change> change, theirs->next(ctx));
+    if (change)
+      first.push_back(std::move(*change));
+    else
+      all = true;
+  }
+  Ours ours(ctx, packs, base, destination, !all);
+  const auto decide = [&](Change change) -> Result<void> {
+    TRY_LET(std::optional<Entry> mine, ours.at(change));
+    if (!same_identity(mine, change.left)) {  // both sides changed it
+      if (same_identity(mine, change.right)) return {};
+      switch (strategy(change.key)) {
+        case Strategy::kNone:
+          merged.conflicts.push_back(
+              {std::move(change.key), std::move(change.left), std::move(change.right), std::move(mine)});
+          return {};
+        case Strategy::kDestinationWins:
+          return {};
+        case Strategy::kSourceWins:
+          change.left = std::move(mine);
+          change.type = type_of(change.left, change.right);
       }
-      TRY_LET(d, ours->next(ctx));
     }
-    TRY_LET(s, theirs->next(ctx));
+    merged.changes.push_back(std::move(change));
+    return {};
+  };
+  for (Change& change : first) TRY(decide(std::move(change)));
+  while (!all) {
+    TRY_LET(std::optional<Change> change, theirs->next(ctx));
+    if (!change) break;
+    TRY(decide(std::move(*change)));
   }
   if (!merged.conflicts.empty()) return merged;
   std::vector<Edit> edits;

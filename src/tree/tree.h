@@ -190,7 +190,7 @@ Result<Totals> totals(const Context& ctx, Packs& packs, const Root& root, std::s
 /// depth); edits that lie side by side, as appended ones do, go at the speed of build(). Memory: the open node of each
 /// level and the builder's, not the edits. Errors: kInvalid (order broken, key above 65,535 bytes, nested manifest),
 /// kTooLarge, kCorrupt, kUnavailable, and block::Store::put's when a pack fills up. After an error the builder holds
-/// nodes that nothing refers to: drop it.
+/// nodes that nothing refers to: they take room, and nothing else.
 Result<Root> apply(const Context& ctx, const std::shared_ptr<Packs>& packs, const Root& root,
                    std::span<const Edit> edits, PackBuilder& into);
 /// The same from a source (nullopt = end), whose own error comes back as it is: millions of edits, or edits that are

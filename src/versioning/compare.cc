@@ -4,10 +4,6 @@
 namespace tarn::versioning::detail {
 namespace {
 
-bool same(const std::optional<tree::Entry>& a, const std::optional<tree::Entry>& b) {
-  return a.has_value() == b.has_value() && (!a || tree::same_identity(*a, *b));
-}
-
 DiffItem item_of(std::string path, std::optional<tree::Entry> left, std::optional<tree::Entry> right) {
   const auto type = !left ? DiffItem::Type::kAdded : (right ? DiffItem::Type::kChanged : DiffItem::Type::kRemoved);
   return {type, std::move(path), false, std::move(left), std::move(right)};
@@ -70,7 +66,7 @@ class StagedItems final : public Items {
       TRY_LET(std::optional<StagedRow> row, rows_.next());
       if (!row) return std::optional<DiffItem>();
       TRY_LET(std::optional<tree::Entry> base, tree::get(ctx_, *packs_, root_, row->path));
-      if (!same(base, row->entry))
+      if (!tree::same_identity(base, row->entry))
         return std::optional<DiffItem>(item_of(std::move(row->path), std::move(base), std::move(row->entry)));
     }
   }
@@ -121,7 +117,7 @@ class TreeItems final : public Items {
         StagedRow row = std::move(*row_);
         row_.reset();
         TRY_LET(std::optional<tree::Entry> left, tree::get(ctx_, *packs_, left_, row.path));
-        if (same(left, row.entry)) continue;
+        if (tree::same_identity(left, row.entry)) continue;
         return std::optional<DiffItem>(item_of(std::move(row.path), std::move(left), std::move(row.entry)));
       }
       if (!change_) return std::optional<DiffItem>();
@@ -130,8 +126,8 @@ class TreeItems final : public Items {
       if (!other_)
         return std::optional<DiffItem>(item_of(std::move(change.key), std::move(change.left), std::move(change.right)));
       TRY_LET(std::optional<tree::Entry> mine, tree::get(ctx_, *packs_, *other_, change.key));
-      if (same(mine, change.right)) continue;  // both sides did the same
-      const bool conflict = !same(mine, change.left);
+      if (tree::same_identity(mine, change.right)) continue;  // both sides did the same
+      const bool conflict = !tree::same_identity(mine, change.left);
       DiffItem item = item_of(std::move(change.key), std::move(mine), std::move(change.right));
       if (conflict) item.type = DiffItem::Type::kConflict;
       return std::optional<DiffItem>(std::move(item));
@@ -213,7 +209,7 @@ Result<Page<tree::Conflict>> EngineImpl::conflicts(const Context& ctx, const Rep
     TRY_LET(std::optional<tree::Change> change, changes->next(ctx));
     if (!change) return page;
     TRY_LET(std::optional<tree::Entry> mine, tree::get(ctx, *store, destination.commit.root, change->key));
-    if (same(mine, change->right) || same(mine, change->left)) continue;
+    if (tree::same_identity(mine, change->right) || tree::same_identity(mine, change->left)) continue;
     if (page.items.size() == query.amount) {
       page.has_more = true;
       return page;

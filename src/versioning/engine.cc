@@ -128,7 +128,7 @@ Result<bool> EngineImpl::dirty_in(const Context& ctx, kv::View& view, const Repo
       TRY_LET(head, load_commit(ctx, repository, branch.head));
     }
     TRY_LET(const std::optional<tree::Entry> base, tree::get(ctx, *packs(repository), head->root, row->path));
-    const bool same = base.has_value() == row->entry.has_value() && (!base || tree::same_identity(*base, *row->entry));
+    const bool same = tree::same_identity(base, row->entry);
     if (!same) dirty = true;
     if (dirty && !idle) return true;
     if (same && idle) idle->push_back({keys::staged(repository.id, branch.id, row->path), row->version});

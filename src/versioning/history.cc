@@ -71,8 +71,7 @@ Result<bool> EngineImpl::touches(const Context& ctx, const Repository& repositor
   for (const std::string& object : query.objects) {
     TRY_LET(const std::optional<tree::Entry> left, tree::get(ctx, *store, before, object));
     TRY_LET(const std::optional<tree::Entry> right, tree::get(ctx, *store, commit.root, object));
-    if (left.has_value() != right.has_value()) return true;
-    if (left && !tree::same_identity(*left, *right)) return true;
+    if (!tree::same_identity(left, right)) return true;
   }
   for (const std::string& prefix : query.prefixes) {
     const auto cursor = tree::diff(store, before, commit.root, prefix);

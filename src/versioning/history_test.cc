@@ -407,7 +407,7 @@ TEST(LongHistory, ComesBackFromPacksWithItsFilters) {
   EXPECT_EQ(page.items[0].id, whole[4001]);
   EXPECT_FALSE(page.has_more);
   // And it goes on.
-  w.put(story.repo, "main", "rare/hit.parquet", "again");
+  w.put(story.repo, "main", testing::kRareFile, "again");
   const Commit next = w.commit(story.repo, "main");
   EXPECT_EQ(paged(w, story.repo, "main", rare, false), (std::vector{next.id, story.written.hit}));
 }
@@ -440,7 +440,7 @@ TEST(CommitGraph, ManyReadersWhileCommitsLand) {
     readers.emplace_back([&, t] {
       const Context ctx;
       LogQuery rare;
-      rare.objects = {"rare/hit.parquet"};
+      rare.objects = {testing::kRareFile};
       do {
         const auto hits = must(w.engine->log(ctx, story.repo, "main", rare)).items;
         ASSERT_EQ(hits.size(), 1u);

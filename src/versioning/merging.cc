@@ -6,7 +6,6 @@
 namespace tarn::versioning::detail {
 namespace {
 
-constexpr size_t kFewChanges = 256;  // below, each is looked up in the destination, however much changed there
 constexpr size_t kMeetingSteps = 64;
 
 /// The first class that a path belongs to decides.
@@ -38,57 +37,6 @@ Result<CommitId> chosen_parent(const Commit& commit, int number, Code of_merge) 
                  "commit " + commit.id.hex() + " has " + std::to_string(commit.parents.size()) +
                      " parents, not a number " + std::to_string(number));
   return commit.parents[static_cast<size_t>(index) - 1];
-}
-
-bool same(const std::optional<tree::Entry>& a, const std::optional<tree::Entry>& b) {
-  return a.has_value() == b.has_value() && (!a || tree::same_identity(*a, *b));
-}
-
-tree::ChangeType type_of(const std::optional<tree::Entry>& left, const std::optional<tree::Entry>& right) {
-  if (!left) return tree::ChangeType::kAdded;
-  return right ? tree::ChangeType::kChanged : tree::ChangeType::kRemoved;
-}
-
-/// What turns `base` into `source` when that is little, else nullopt.
-Result<std::optional<std::vector<tree::Change>>> few_changes(const Context& ctx,
-                                                             const std::shared_ptr<tree::Packs>& packs,
-                                                             const tree::Root& base, const tree::Root& source) {
-  std::vector<tree::Change> changes;
-  const auto cursor = tree::diff(packs, base, source);
-  while (true) {
-    TRY_LET(std::optional<tree::Change> change, cursor->next(ctx));
-    if (!change) return std::optional(std::move(changes));
-    if (changes.size() == kFewChanges) return std::optional<std::vector<tree::Change>>();
-    changes.push_back(std::move(*change));
-  }
-}
-
-/// As tree::merge(), for a source of few changes: the destination is asked for their keys only.
-Result<tree::Merged> merge_few(const Context& ctx, const std::shared_ptr<tree::Packs>& packs,
-                               std::vector<tree::Change> theirs, const tree::Root& destination,
-                               const tree::StrategyOf& strategy, tree::PackBuilder& into) {
-  tree::Merged merged;
-  for (tree::Change& change : theirs) {
-    TRY_LET(std::optional<tree::Entry> ours, tree::get(ctx, *packs, destination, change.key));
-    if (!same(change.left, ours)) {
-      const tree::Strategy decided = strategy(change.key);
-      if (same(change.right, ours) || decided == tree::Strategy::kDestinationWins) continue;
-      if (decided == tree::Strategy::kNone) {
-        merged.conflicts.push_back(
-            {std::move(change.key), std::move(change.left), std::move(change.right), std::move(ours)});
-        continue;
-      }
-      change.left = std::move(ours);
-      change.type = type_of(change.left, change.right);
-    }
-    merged.changes.push_back(std::move(change));
-  }
-  if (!merged.conflicts.empty()) return merged;
-  std::vector<tree::Edit> edits;
-  edits.reserve(merged.changes.size());
-  for (const tree::Change& change : merged.changes) edits.push_back({change.key, change.right});
-  TRY_LET(merged.root, tree::apply(ctx, packs, destination, edits, into));
-  return merged;
 }
 
 }  // namespace
@@ -153,9 +101,7 @@ Result<PreparedMerge> EngineImpl::apply_three_way(const Context& ctx, const Repo
 
   reach(Stage::kBuildTree);
   const auto store = packs(repository);
-  TRY_LET(auto few, few_changes(ctx, store, base, way.source.root));
-  TRY_LET(tree::Merged merged, few ? merge_few(ctx, store, std::move(*few), head.root, way.strategy, builder)
-                                   : tree::merge(ctx, store, base, way.source.root, head.root, way.strategy, builder));
+  TRY_LET(tree::Merged merged, tree::merge(ctx, store, base, way.source.root, head.root, way.strategy, builder));
   if (!merged.conflicts.empty()) {
     out.conflicts = std::move(merged.conflicts);
     return out;

@@ -107,8 +107,7 @@ Result<PreparedMerge> EngineImpl::make_of_rows(const Context& ctx, const Reposit
   if (changed && count <= kChangeSetEdits) {
     for (const tree::Edit& edit : edits) {
       TRY_LET(std::optional<tree::Entry> left, tree::get(ctx, *store, before, edit.key));
-      if (!left && !edit.entry) continue;
-      if (left && edit.entry && tree::same_identity(*left, *edit.entry)) continue;
+      if (tree::same_identity(left, edit.entry)) continue;
       const auto type =
           !left ? tree::ChangeType::kAdded : (edit.entry ? tree::ChangeType::kChanged : tree::ChangeType::kRemoved);
       out.changes.push_back({edit.key, type, std::move(left), edit.entry});

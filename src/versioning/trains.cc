@@ -210,28 +210,32 @@ Result<Commit> EngineImpl::commit(const Context& ctx, const Repository& reposito
   return std::move(*result.landed);
 }
 
+Result<Engine::MergeResult> EngineImpl::ride_with(const Context& ctx, const Repository& repository,
+                                                  std::string_view branch, LandingKind kind, Result<Rider::Make> step) {
+  if (!step) return step.error();
+  Rider rider{ctx, kind, std::move(*step)};
+  return ride(repository, branch, rider);
+}
+
 Result<Engine::MergeResult> EngineImpl::merge(const Context& ctx, const Repository& repository, std::string_view source,
                                               std::string_view destination, const MergeSpec& spec) {
-  TRY_LET(Rider::Make step, merge_step(ctx, repository, source, destination, spec));
-  Rider rider{ctx, LandingKind::kMerge, std::move(step)};
-  return ride(repository, destination, rider);
+  return ride_with(ctx, repository, destination, LandingKind::kMerge,
+                   merge_step(ctx, repository, source, destination, spec));
 }
 
 // The ref is pinned first: "main" means what it is now, also when the head moves in between.
 Result<Engine::MergeResult> EngineImpl::revert(const Context& ctx, const Repository& repository,
                                                std::string_view branch, std::string_view ref, int parent_number,
                                                const CommitSpec& spec) {
-  TRY_LET(Rider::Make step, revert_step(ctx, repository, ref, parent_number, spec));
-  Rider rider{ctx, LandingKind::kRevert, std::move(step)};
-  return ride(repository, branch, rider);
+  return ride_with(ctx, repository, branch, LandingKind::kRevert,
+                   revert_step(ctx, repository, ref, parent_number, spec));
 }
 
 Result<Engine::MergeResult> EngineImpl::cherry_pick(const Context& ctx, const Repository& repository,
                                                     std::string_view branch, std::string_view ref, int parent_number,
                                                     const CommitSpec& spec) {
-  TRY_LET(Rider::Make step, cherry_pick_step(ctx, repository, ref, parent_number, spec));
-  Rider rider{ctx, LandingKind::kCherryPick, std::move(step)};
-  return ride(repository, branch, rider);
+  return ride_with(ctx, repository, branch, LandingKind::kCherryPick,
+                   cherry_pick_step(ctx, repository, ref, parent_number, spec));
 }
 
 }  // namespace tarn::versioning::detail

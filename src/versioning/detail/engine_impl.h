@@ -233,6 +233,9 @@ class EngineImpl final : public Engine {
   // trains.cc
   /// Waits in the branch's queue until it has landed or failed.
   Result<MergeResult> ride(const Repository& repository, std::string_view branch, Rider& rider);
+  /// The same with a make step, whose own error nobody waits for.
+  Result<MergeResult> ride_with(const Context& ctx, const Repository& repository, std::string_view branch,
+                                LandingKind kind, Result<Rider::Make> step);
   /// Lands what it can of the riders; who has not arrived goes back to the queue.
   struct Outcome {
     size_t fitted = 0;  ///< riders that the time allowed for reviews was enough for; 0: all
