@@ -109,7 +109,7 @@ class History {
 bool measure_line(uint64_t commits, bool barred) {
   History history(commits, false);
   versioning::LogQuery rare;
-  rare.objects = {"rare/hit.parquet"};
+  rare.objects = {versioning::testing::kRareFile};
   const auto ask = [&] {
     const auto page = history.log(rare);
     if (page.items.size() != 1 || page.has_more || page.items[0].id != history.written.hit)

@@ -4,18 +4,18 @@
 #include <vector>
 
 #include "engine/place.h"
+#include "versioning/testing/long_history.h"
 
 namespace tarn::bench {
 
-/// The object that only the oldest commit of the history touches.
-inline constexpr const char* kNeedle = "once/only";
+/// The object that only the second commit of the history touches.
+inline constexpr const char* kNeedle = versioning::testing::kRareFile;
 
 /// Makes a repository whose branch "main" has `commits` one-object commits in a line, and whose branch "side" left it
-/// before the first of them, if it is not there. The packs hold everything that a commit of the engine writes: record,
-/// change-set, nodes.
+/// after the first of them, if it is not there (versioning/testing/long_history.h).
 void prepare_history(const std::string& folder, uint64_t commits);
 
-/// The ids of the commits with 10^1, 10^2, … and the greatest number of ancestors within the history, by that number.
+/// The commits number 10^1, 10^2, … of the line, by their numbers.
 std::vector<std::pair<uint64_t, versioning::CommitId>> history_marks(const std::string& folder);
 
 inline std::string history_folder(const Options& o) { return o.folder + "/history"; }

@@ -82,14 +82,14 @@ Place::Place(const std::string& where, size_t cache_bytes) : folder(where) {
                                          {.node_cache_bytes = cache_bytes}));
   spec.message = "bench";
   spec.committer = "bench";
-  auto present = engine->get_repository(ctx, "bench");
+  auto present = engine->get_repository(ctx, kRepository);
   if (present) {
     repository = *present;
     return;
   }
   versioning::RepositoryCreation creation;
-  creation.name = "bench";
-  creation.storage_namespace = "local://bench";
+  creation.name = kRepository;
+  creation.storage_namespace = std::string("local://") + kRepository;
   repository = must(engine->create_repository(ctx, creation));
 }
 

@@ -22,6 +22,8 @@ std::vector<uint64_t> scattered(uint64_t n, uint64_t count, base::Random& random
 /// Changes of those keys.
 std::vector<tree::Edit> edits_of(const std::vector<uint64_t>& numbers, uint64_t version);
 
+inline constexpr const char* kRepository = "bench";  ///< of every place
+
 class Place {
  public:
   /// Opens or makes the stores and the repository in the folder. @param cache_bytes  of nodes.
