@@ -180,10 +180,10 @@ def test_conflicts_come_in_pages_and_classes_of_paths_decide(server, repo, name)
     main = repo.branch("main")
     paths = [f"p/{number:02}" for number in range(12)] + ["q"]
     write(main, **{path: "0" for path in paths})
-    work = repo.branch("work").create("main")
-    write(work, **{path: "1" for path in paths})
+    side = repo.branch("side").create("main")
+    write(side, **{path: "1" for path in paths})
     write(main, **{path: "2" for path in paths})
-    merge = f"/repositories/{name}/refs/work/merge/main"
+    merge = f"/repositories/{name}/refs/side/merge/main"
     found, after = [], ""
     while True:
         page = server.api("GET", f"{merge}/conflicts", params={"amount": 5, "after": after}).json()

@@ -5,11 +5,10 @@ TARN_KILL_CYCLES=600 for a release run (`./run crash --cycles 600`); TARN_KILL_S
 import os
 import random
 import threading
-import time
 
 import requests
 from server import Server
-from test_recovery import lies, ok
+from test_recovery import lies, log_of, ok
 
 CYCLES = int(os.environ.get("TARN_KILL_CYCLES", "4"))
 SEED = int(os.environ.get("TARN_KILL_SEED", str(random.randrange(1 << 30))))
@@ -42,14 +41,31 @@ class Oracle:
         return f"{kind}: {path} is {value}, expected one of {allowed}"
 
 
+class Calls:
+    """How many calls were answered in a cycle, by all clients."""
+
+    def __init__(self):
+        self.answered, self.changed = 0, threading.Condition()
+
+    def count(self):
+        with self.changed:
+            self.answered += 1
+            self.changed.notify_all()
+
+    def wait_for(self, number):
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.answered >= number, timeout=60), f"{self.answered} calls were answered, not {number}"
+
+
 class Client(threading.Thread):
-    def __init__(self, server, oracle, number, cycle, dice):
+    def __init__(self, server, oracle, calls, number, cycle, dice):
         super().__init__()
-        self.server, self.oracle, self.number, self.cycle, self.dice = server, oracle, number, cycle, random.Random(dice)
+        self.server, self.oracle, self.calls, self.number, self.cycle, self.dice = server, oracle, calls, number, cycle, random.Random(dice)
         self.session, self.acknowledged, self.refused = requests.Session(), 0, []
 
     def call(self, method, path, **arguments):
         answer = self.session.request(method, f"{self.server.url}/api/v1{REPO}{path}", auth=("AKIAJTESTTESTTESTTEQ", "test/secret/of/forty/characters/in/all00"), timeout=30, **arguments)
+        self.calls.count()
         if not answer.ok:
             self.refused.append(f"{method} {path}: {answer.status_code} {answer.text}")
         self.acknowledged += answer.ok
@@ -110,16 +126,6 @@ def content(server, ref, path):
     return None if answer.status_code == 404 else ok(answer).decode()
 
 
-def log_of(server, branch):
-    out, after = [], ""
-    while True:
-        page = ok(server.api("GET", f"{REPO}/refs/{branch}/commits", params={"amount": 1000, "after": after}))
-        out += [c["id"] for c in page["results"]]
-        if not page["pagination"]["has_more"]:
-            return out
-        after = page["pagination"]["next_offset"]
-
-
 def test_acknowledged_writes_survive_any_death(tmp_path):
     print(f"TARN_KILL_SEED={SEED}")
     dice, oracle = random.Random(SEED), Oracle()
@@ -129,10 +135,12 @@ def test_acknowledged_writes_survive_any_death(tmp_path):
     ok(server.api("POST", f"{REPO}/branches", json={"name": "pairs", "source": "main"}))
     acknowledged, commits, wrong = 0, {"main": [], "pairs": []}, []
     for cycle in range(CYCLES):
-        clients = [Writer(server, oracle, n, cycle, dice.random()) for n in range(WRITERS)] + [Committer(server, oracle, WRITERS, cycle, dice.random())]
+        calls = Calls()
+        clients = [Writer(server, oracle, calls, n, cycle, dice.random()) for n in range(WRITERS)]
+        clients.append(Committer(server, oracle, calls, WRITERS, cycle, dice.random()))
         for client in clients:
             client.start()
-        time.sleep(dice.uniform(0.02, 0.4))
+        calls.wait_for(dice.randrange(1, 150))
         server.kill()
         for client in clients:
             client.join()

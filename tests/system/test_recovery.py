@@ -25,6 +25,17 @@ def commit(server, branch, message, repo="flights"):
     return ok(server.api("POST", f"/repositories/{repo}/branches/{branch}/commits", json={"message": message}))["id"]
 
 
+def log_of(server, branch, repo="flights"):
+    """Ids of all commits of a branch, page by page."""
+    out, after = [], ""
+    while True:
+        page = ok(server.api("GET", f"/repositories/{repo}/refs/{branch}/commits", params={"amount": 1000, "after": after}))
+        out += [c["id"] for c in page["results"]]
+        if not page["pagination"]["has_more"]:
+            return out
+        after = page["pagination"]["next_offset"]
+
+
 def fill(server, folder):
     """A repository with a bit of everything."""
     ok(server.api("POST", "/repositories", json={"name": "flights", "storage_namespace": "local://flights"}))

@@ -10,22 +10,12 @@ import threading
 import time
 
 from server import Server, run
-from test_recovery import commit, lies, ok, put
+from test_recovery import commit, lies, log_of, ok, put
 
 CYCLES = int(os.environ.get("TARN_RECOVERY_CYCLES", "3"))
 SEED = int(os.environ.get("TARN_RECOVERY_SEED", str(random.randrange(1 << 30))))
 BRANCHES = ["b0", "b1", "b2"]
 WINDOW = 5.0  # seconds: the journal's promise is one and a write; a loaded machine gets the rest
-
-
-def log_of(server, branch):
-    out, after = [], ""
-    while True:
-        page = ok(server.api("GET", f"/repositories/flights/refs/{branch}/commits", params={"amount": 1000, "after": after}))
-        out += [c["id"] for c in page["results"]]
-        if not page["pagination"]["has_more"]:
-            return out
-        after = page["pagination"]["next_offset"]
 
 
 class Writers:
