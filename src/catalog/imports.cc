@@ -143,9 +143,10 @@ class Placing {
 /// The edits that an import makes: what its paths place, and the removal of all else below the prefixes it replaces.
 class ImportEdits {
  public:
-  ImportEdits(const Context& ctx, std::vector<std::unique_ptr<Placing>> placings,
+  ImportEdits(const Context& ctx, base::Clock& clock, std::vector<std::unique_ptr<Placing>> placings,
               std::unique_ptr<tree::Cursor> destination, std::vector<std::string> prefixes)
       : ctx_(ctx),
+        clock_(clock),
         placings_(std::move(placings)),
         destination_(std::move(destination)),
         prefixes_(std::move(prefixes)) {
@@ -202,7 +203,7 @@ class ImportEdits {
     for (; prefix_ < prefixes_.size(); ++prefix_, placed_ = false) {
       if (!placed_) TRY(destination_->seek(ctx_, prefixes_[prefix_]));
       placed_ = true;
-      if (ctx_.cancelled()) return Error(Code::kCancelled, "request", "the caller went away");
+      TRY(ctx_.check(clock_));
       TRY_LET(auto item, destination_->next(ctx_));
       if (item && has_prefix(item->key, prefixes_[prefix_])) {
         present_ = std::move(item->key);
@@ -212,6 +213,7 @@ class ImportEdits {
     return {};
   }
   const Context& ctx_;
+  base::Clock& clock_;
   const std::vector<std::unique_ptr<Placing>> placings_;
   const std::unique_ptr<tree::Cursor> destination_;
   std::vector<std::string> prefixes_;
@@ -394,7 +396,7 @@ Result<tasks::Step> CatalogImpl::import_step(const Context& ctx, const tasks::Ta
       placings.push_back(std::make_unique<Placing>(std::move(reader), folder.path, folder.destination, folder.order));
     }
     placings.push_back(std::make_unique<Placing>(files));
-    ImportEdits edits(ctx, std::move(placings), engine_.cursor(repository, at.commit), prefixes);
+    ImportEdits edits(ctx, clock_, std::move(placings), engine_.cursor(repository, at.commit), prefixes);
     TRY(edits.start());
     TRY_LET(versioning::Candidate candidate, engine_.prepare_edits(
                                                  ctx, repository, branch, [&] { return edits.next(); }, spec,

@@ -84,6 +84,17 @@ struct Server {
     must(tasks.start({}));
   }
   ~Server() { tasks.stop(); }
+  /// "data", with a commit of these paths.
+  versioning::Repository make_repository(std::initializer_list<const char*> paths) {
+    versioning::RepositoryCreation creation;
+    creation.name = "data";
+    creation.storage_namespace = "local://data";
+    const auto repository = must(engine->create_repository({}, creation));
+    for (const char* path : paths)
+      must(engine->stage({}, repository, "main", path, versioning::testing::entry_of(path)));
+    must(engine->commit({}, repository, "main", {.message = "before"}));
+    return repository;
+  }
   std::unique_ptr<kv::Store> kv;
   std::unique_ptr<block::Store> blocks;
   std::unique_ptr<versioning::Engine> engine;
@@ -131,13 +142,7 @@ TEST(Import, GoesOnAfterADeathAtEveryStage) {
     must(base::system_disk().make_directories(home.path("objects")));
     {
       Server server(home.path(), source);
-      versioning::RepositoryCreation creation;
-      creation.name = "data";
-      creation.storage_namespace = "local://data";
-      const auto repository = must(server.engine->create_repository({}, creation));
-      for (const char* path : {"in/old", "in/d7/", "kept"})
-        must(server.engine->stage({}, repository, "main", path, versioning::testing::entry_of(path)));
-      must(server.engine->commit({}, repository, "main", {.message = "before"}));
+      (void)server.make_repository({"in/old", "in/d7/", "kept"});
     }
     ASSERT_EQ(run_victim("ImportVictim.DISABLED_Imports", point,
                          {{"TARN_TEST_HOME", home.path()}, {"TARN_TEST_SOURCE", source}}),
@@ -168,13 +173,7 @@ TEST(Import, PathsThatMeetAreDecidedByTheLaterOne) {
   write_file(source + "/single", "a single file");
   must(base::system_disk().make_directories(home.path("objects")));
   Server server(home.path(), source);
-  versioning::RepositoryCreation creation;
-  creation.name = "data";
-  creation.storage_namespace = "local://data";
-  const auto repository = must(server.engine->create_repository({}, creation));
-  for (const char* path : {"in/old", "in/sub/old", "in-beside", "zz"})
-    must(server.engine->stage({}, repository, "main", path, versioning::testing::entry_of(path)));
-  must(server.engine->commit({}, repository, "main", {.message = "before"}));
+  const auto repository = server.make_repository({"in/old", "in/sub/old", "in-beside", "zz"});
   const std::string id = must(server.catalog->start_import({}, "data", "main",
                                                            {{ImportPath::Type::kObject, source + "/single", "in/x"},
                                                             {ImportPath::Type::kPrefix, source + "/a", "in/"},

@@ -78,13 +78,19 @@ std::string encode_change_filter(std::span<const Change> changes, size_t bytes_m
   return out;
 }
 
+Result<void> check_change_filter(std::string_view filter) {
+  if (filter.empty()) return detail::corrupt("filter", "it is cut short");
+  const auto kind = static_cast<uint8_t>(filter[0]);
+  if (kind != kDigests && kind != kBloom) return detail::unsupported("filter", "kind of filter", kind);
+  const bool whole = kind == kDigests ? filter.size() % 8 == 1 : filter.size() >= 10 && filter.size() % 8 == 2;
+  return whole ? base::ok() : detail::corrupt("filter", "it is cut short");
+}
+
 uint64_t change_filter_name(std::string_view path) { return base::xxh3_64(path); }
 
 bool change_filter_may_contain(std::string_view filter, std::span<const uint64_t> names) {
-  if (filter.empty()) return true;
-  const auto kind = static_cast<uint8_t>(filter[0]);
-  if (kind == kDigests && filter.size() % 8 == 1) return digests_contain(filter.substr(1), names);
-  if (kind != kBloom || filter.size() < 10 || filter.size() % 8 != 2) return true;
+  if (filter.empty() || !check_change_filter(filter)) return true;
+  if (static_cast<uint8_t>(filter[0]) == kDigests) return digests_contain(filter.substr(1), names);
   return std::any_of(names.begin(), names.end(), [&](uint64_t name) {
     return bloom_contains(filter.substr(2), static_cast<uint8_t>(filter[1]), name);
   });

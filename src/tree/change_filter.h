@@ -14,6 +14,9 @@ namespace tarn::tree {
 /// @param bytes_max  a filter that would be bigger is empty: everything may have changed.
 std::string encode_change_filter(std::span<const Change> changes, size_t bytes_max);
 
+/// Errors: kCorrupt (cut short), kUnsupported (another kind).
+Result<void> check_change_filter(std::string_view filter);
+
 /// What filters know a path by: a key, or a directory with its trailing '/'.
 uint64_t change_filter_name(std::string_view path);
 

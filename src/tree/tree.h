@@ -230,7 +230,8 @@ struct Merged {
 };
 
 /// Three-way merge per key, by identity: a side that did not change loses to the one that did; equal changes on both
-/// sides keep the destination's record. Cost: O(changed leaves of both sides).
+/// sides keep the destination's record. Cost: O(changed leaves of the source) and a look-up for each of its changes;
+/// above 256 of them O(changed leaves of both sides).
 Result<Merged> merge(const Context& ctx, const std::shared_ptr<Packs>& packs, const Root& base, const Root& source,
                      const Root& destination, const StrategyOf& strategy, PackBuilder& into);
 inline Result<Merged> merge(const Context& ctx, const std::shared_ptr<Packs>& packs, const Root& base,

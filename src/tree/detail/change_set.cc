@@ -10,7 +10,6 @@ namespace tarn::tree::detail {
 namespace {
 
 constexpr size_t kHead = kHeaderSize + 32;
-constexpr uint8_t kDigests = 1, kBloom = 2;
 constexpr size_t kFilterSizeMax = 64 * 1024 + 2;
 
 std::string head(Kind kind, std::string_view commit_id32) {
@@ -89,11 +88,7 @@ std::string encode_filter(std::string_view commit_id32, std::span<const Change> 
 
 Result<bool> filter_may_contain(std::string_view body, std::string_view commit_id32, std::string_view path) {
   TRY_LET(const std::string_view rest, rest_after_head(body, Kind::kFilter, commit_id32));
-  if (rest.empty()) return corrupt("filter", "it is cut short");
-  const auto kind = static_cast<uint8_t>(rest[0]);
-  if (kind != kDigests && kind != kBloom) return unsupported("filter", "kind of filter", kind);
-  if (kind == kDigests ? rest.size() % 8 != 1 : rest.size() < 10 || rest.size() % 8 != 2)
-    return corrupt("filter", "it is cut short");
+  TRY(check_change_filter(rest));
   const uint64_t name = change_filter_name(path);
   return change_filter_may_contain(rest, {&name, 1});
 }
