@@ -5,6 +5,7 @@
 
 #include "base/testing/scratch.h"
 #include "base/testing/simulated_disk.h"
+#include "block/disk_cache.h"
 #include "block/local.h"
 #include "block/memory.h"
 
@@ -56,6 +57,35 @@ class SimulatedBench final : public Bench {
   std::unique_ptr<Store> store_;
 };
 
+/// A cache that takes every name, with little blocks and too little room, so that every test crosses their ends.
+template <class Inner>
+class CachedBench final : public Bench {
+ public:
+  CachedBench() { open(); }
+  Store& store() override { return *cache_; }
+  bool reopen() override {
+    cache_.reset();
+    const bool kept = inner_.reopen();
+    open();
+    return kept;
+  }
+
+ private:
+  void open() {
+    DiskCacheOptions options;
+    options.bytes_max = 500'000;
+    options.block_bytes = 65'536;
+    options.keep_written_bytes_max = 200'000;
+    options.kind_of = [](const Name& name) {
+      return std::optional(name.str().size() % 2 ? cache_file::Kind::kPack : cache_file::Kind::kData);
+    };
+    cache_ = DiskCache::open(base::system_disk(), folder_.path("cache"), inner_.store(), options).value();
+  }
+  base::testing::ScratchFolder folder_;
+  Inner inner_;
+  std::unique_ptr<DiskCache> cache_;
+};
+
 INSTANTIATE_TEST_SUITE_P(Memory, StoreContract,
                          ::testing::Values(Maker{"memory", [] { return std::make_unique<MemoryBench>(); }}),
                          name_of_maker);
@@ -64,6 +94,11 @@ INSTANTIATE_TEST_SUITE_P(Local, StoreContract,
                          name_of_maker);
 INSTANTIATE_TEST_SUITE_P(LocalOnSimulatedDisk, StoreContract,
                          ::testing::Values(Maker{"simulated", [] { return std::make_unique<SimulatedBench>(); }}),
+                         name_of_maker);
+
+INSTANTIATE_TEST_SUITE_P(Cached, StoreContract,
+                         ::testing::Values(Maker{"memory", [] { return std::make_unique<CachedBench<MemoryBench>>(); }},
+                                           Maker{"local", [] { return std::make_unique<CachedBench<LocalBench>>(); }}),
                          name_of_maker);
 
 TEST(Name, IsRelativeAndHasNoOddSegments) {
