@@ -167,6 +167,10 @@ const std::vector<Setting>& settings() {
       {"kv.cut_damaged_log", Kind::kBool, "false",
        "for one start after a power failure: cut the store's log at its first damaged record; what lies behind is "
        "lost"},
+      {"storage.cache.folder", Kind::kText, "",
+       "folder on a fast local disk that keeps blocks of objects when the data folder, or objects/ in it, is on a slow "
+       "one; empty: none"},
+      {"storage.cache.bytes", Kind::kNumber, "1073741824", "what that folder may take up"},
       {"tree.node_cache_bytes", Kind::kNumber, "33554432", "cache of tree nodes"},
       {"tree.fold_from", Kind::kNumber, "512", "packs that a repository writes before they are folded; 0: never"},
       {"tasks.threads", Kind::kNumber, "4", "background tasks at once"},

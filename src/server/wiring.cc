@@ -7,7 +7,6 @@
 #include "base/disk.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "block/local.h"
 #include "catalog/catalog.h"
 #include "http/client.h"
 #include "http/server.h"
@@ -21,6 +20,7 @@
 #include "server/check_library.h"
 #include "server/data_folder.h"
 #include "server/dispatch.h"
+#include "server/object_store.h"
 #include "server/product.h"
 #include "server/upkeep.h"
 #include "tasks/tasks.h"
@@ -84,17 +84,18 @@ class Wired final : public House {
                 "a damaged log of the store would be cut: take the setting back after this start",
                 {{"setting", "kv.cut_damaged_log"}, {"from", config_.at("kv.cut_damaged_log").from}});
     TRY_LET(kv_, kv::open_rocks_store(folder_.path + "/kv", kv_options));
-    TRY_LET(blocks_, block::open_local_store(disk_, folder_.path + "/objects"));
+    TRY_LET(objects_, open_object_store(disk_, folder_, config_));
+    block::Store& blocks = objects_.front();
     tasks_ = std::make_unique<tasks::Tasks>(*kv_, clock_, random_, size("tasks.threads"));
     // Versions over them, and objects over those.
-    TRY_LET(engine_, versioning::Engine::open(*kv_, *blocks_, clock_, random_,
+    TRY_LET(engine_, versioning::Engine::open(*kv_, blocks, clock_, random_,
                                               {.node_cache_bytes = size("tree.node_cache_bytes"),
                                                .fold_from = size("tree.fold_from"),
                                                .ref_journal_ms = kRefJournalMs}));
     const auto roots = config_.list("import.local_roots");
     TRY_LET(catalog_,
             catalog::Catalog::open(
-                *kv_, *blocks_, disk_, *engine_, *tasks_, clock_, random_,
+                *kv_, blocks, disk_, *engine_, *tasks_, clock_, random_,
                 {.import_roots = roots, .import_anywhere = loopback && roots.empty(), .data_folder = folder_.path}));
     // Who may come in.
     TRY_LET(auth_, auth::Auth::open(*kv_, disk_, folder_.path + "/secrets/auth.key", clock_, random_));
@@ -199,7 +200,7 @@ class Wired final : public House {
   http::InFlight principals_;
   DataFolder folder_;
   std::unique_ptr<kv::Store> kv_;
-  std::unique_ptr<block::Store> blocks_;
+  ObjectStore objects_;
   std::unique_ptr<tasks::Tasks> tasks_;
   std::unique_ptr<versioning::Engine> engine_;
   std::unique_ptr<catalog::Catalog> catalog_;

@@ -184,3 +184,35 @@ def test_tls(tmp_path):
         assert server.stop() == 0
     code, _, errors, _ = run("serve", "--data", str(tmp_path / "other"), "--listen", "127.0.0.1:0", "--tls-certificate-file", "/nowhere.pem", "--tls-key-file", str(key))
     assert code == 2 and "/nowhere.pem" in errors
+
+
+def test_a_disk_cache_answers_reads_and_survives_a_restart(tmp_path):
+    flags = ("--storage-cache-folder", str(tmp_path / "cache"), "--storage-cache-bytes", str(32 << 20))
+
+    def counted(server, what):
+        return int(re.search(rf"^tarn_block_cache_{what}_total (\d+)$", requests.get(server.url + "/metrics").text, re.M)[1])
+
+    server = Server(tmp_path / "data", *flags).start()
+    content = bytes(range(256)) * 4000
+    try:
+        assert server.api("POST", "/repositories", json={"name": "far", "storage_namespace": "local://far"}).status_code == 201
+        put = server.api("POST", "/repositories/far/branches/main/objects?path=a.bin", data=content, headers={"Content-Type": "application/octet-stream"})
+        assert put.status_code == 201, put.text
+        assert server.api("POST", "/repositories/far/branches/main/commits", json={"message": "one"}).status_code == 201
+        get = "/repositories/far/refs/main/objects?path=a.bin"
+        assert server.api("GET", get).content == content
+        assert counted(server, "misses") == 4  # 1,024,000 bytes in blocks of 256 KiB
+        assert server.stop() == 0
+        server = Server(tmp_path / "data", *flags).start()
+        assert server.api("GET", get).content == content
+        assert server.api("GET", get, headers={"Range": "bytes=300000-300099"}).content == content[300000:300100]
+        assert counted(server, "misses") == 0 and counted(server, "hits") >= 5
+    finally:
+        server.stop()
+
+
+def test_a_disk_cache_on_the_objects_own_disk_is_refused(tmp_path):
+    inside = tmp_path / "data" / "cache"
+    code, _, errors, _ = run("serve", "--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0", "--storage-cache-folder", str(inside))
+    assert code == 2 and "storage.cache.folder" in errors and "faster disk" in errors
+    assert not inside.exists()
