@@ -10,7 +10,9 @@
 
 #include "base/disk.h"
 #include "base/random.h"
+#include "block/disk_cache.h"
 #include "block/local.h"
+#include "block/testing/far_store.h"
 #include "kv/rocks.h"
 
 namespace {
@@ -102,6 +104,31 @@ void block_read(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 
+/// Twelve kilobytes, a tree node's leaf, out of a pack of 256 KiB: from a local store; from one that is 2 ms away
+/// through a cache that has nothing yet; the same with the cache warm.
+enum Place : int64_t { kLocal, kCold, kWarm };
+void range_read(benchmark::State& state) {
+  constexpr int kPacks = 200;
+  constexpr uint64_t kPackBytes = 256 << 10, kRangeBytes = 12 << 10;
+  const auto name_of = [](int i) {
+    return block::Name("ns/packs/00000000-0000-7000-8000-" + std::to_string(100'000'000'000 + i));
+  };
+  const std::string bytes(kPackBytes, 'p');
+  for (int i = 0; i < kPacks; ++i) (void)objects->put({}, name_of(i), bytes);
+  block::testing::FarStore far(*objects, 2);
+  const auto cache = block::DiskCache::open(base::system_disk(), path_of_run + "-cache", far).value();
+  if (state.range(0) == kWarm)
+    for (int i = 0; i < kPacks; ++i) (void)cache->read({}, name_of(i), 0, {});
+  block::Store& store = state.range(0) == kLocal ? *objects : *cache;
+  int n = 0;
+  for (auto _ : state) {
+    auto part = store.read({}, name_of(n % kPacks), static_cast<uint64_t>(n / kPacks % 20) * kRangeBytes, kRangeBytes);
+    benchmark::DoNotOptimize(part);
+    ++n;
+  }
+  state.counters["asked"] = static_cast<double>(far.reads());
+}
+
 void kv_apply(benchmark::State& state) {
   const std::string value(200, 'v');
   for (auto _ : state) {
@@ -157,6 +184,16 @@ BENCHMARK(plain_file_put)
     ->Teardown(close_plain)
     ->UseRealTime();
 BENCHMARK(block_read)->Arg(1000)->Arg(60'000)->Setup(open_objects)->Teardown(close_objects);
+// As many as there are packs, so that a cold read is one.
+BENCHMARK(range_read)
+    ->ArgName("0local_1cold_2warm")
+    ->Arg(kLocal)
+    ->Arg(kCold)
+    ->Arg(kWarm)
+    ->Iterations(200)
+    ->Setup(open_objects)
+    ->Teardown(close_objects)
+    ->UseRealTime();
 BENCHMARK(kv_apply)
     ->Arg(1)
     ->Arg(100)
