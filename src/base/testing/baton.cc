@@ -146,6 +146,8 @@ void Simulation::block_on_lock(const std::function<bool()>& try_lock) {
   do {
     self->tried_at = steps_;
     if (++fruitless_ > 10'000) stuck("all wait for locks");
+    // Its holder may be no task: a thread of RocksDB's own.
+    if (fruitless_ > 1'000) std::this_thread::sleep_for(std::chrono::microseconds(100));
     change();
   } while (!try_lock());
   self->state = Task::State::kReady;

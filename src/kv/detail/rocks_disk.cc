@@ -77,10 +77,14 @@ class RandomAccessFile final : public rocksdb::FSRandomAccessFile {
   std::unique_ptr<base::File> file_;
 };
 
+/// The first sync of a file that was made here also makes its name durable. RocksDB counts on that: it syncs a table or
+/// a manifest and then writes its name elsewhere. Most file systems do so by themselves; POSIX does not promise it.
 class WritableFile final : public rocksdb::FSWritableFile {
  public:
-  WritableFile(std::unique_ptr<base::File> file, uint64_t size, const FileOptions& options)
-      : FSWritableFile(options), file_(std::move(file)), size_(size) {}
+  /// @param unnamed  the path of a file that was just made; empty for one that was there.
+  WritableFile(base::Disk& disk, std::string unnamed, std::unique_ptr<base::File> file, uint64_t size,
+               const FileOptions& options)
+      : FSWritableFile(options), disk_(disk), unnamed_(std::move(unnamed)), file_(std::move(file)), size_(size) {}
   using FSWritableFile::Append;
   IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
     const auto done = file_->append({data.data(), data.size()});
@@ -93,11 +97,18 @@ class WritableFile final : public rocksdb::FSWritableFile {
     return to_status(done);
   }
   IOStatus Flush(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
-  IOStatus Sync(const IOOptions&, IODebugContext*) override { return to_status(file_->sync()); }
+  IOStatus Sync(const IOOptions&, IODebugContext*) override {
+    if (const auto synced = file_->sync(); !synced || unnamed_.empty()) return to_status(synced);
+    const auto named = disk_.sync_directory(unnamed_.substr(0, unnamed_.rfind('/')));
+    if (named) unnamed_.clear();
+    return to_status(named);
+  }
   IOStatus Close(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
   uint64_t GetFileSize(const IOOptions&, IODebugContext*) override { return size_; }
 
  private:
+  base::Disk& disk_;
+  std::string unnamed_;
   std::unique_ptr<base::File> file_;
   uint64_t size_;
 };
@@ -142,7 +153,7 @@ class DiskFileSystem final : public rocksdb::FileSystem {
                            std::unique_ptr<rocksdb::FSWritableFile>* result, IODebugContext*) override {
     if (auto gone = disk_.remove(path); !gone) return to_status(gone);
     auto file = disk_.open(path, base::OpenMode::kCreate);
-    if (file) *result = std::make_unique<WritableFile>(std::move(*file), 0, options);
+    if (file) *result = std::make_unique<WritableFile>(disk_, path, std::move(*file), 0, options);
     return to_status(file);
   }
   IOStatus ReopenWritableFile(const std::string& path, const FileOptions& options,
@@ -150,7 +161,7 @@ class DiskFileSystem final : public rocksdb::FileSystem {
     auto file = disk_.open(path, base::OpenMode::kAppend);
     if (!file) return to_status(file);
     const auto size = (*file)->size();
-    if (size) *result = std::make_unique<WritableFile>(std::move(*file), *size, options);
+    if (size) *result = std::make_unique<WritableFile>(disk_, std::string(), std::move(*file), *size, options);
     return to_status(size);
   }
   IOStatus NewDirectory(const std::string& path, const IOOptions&, std::unique_ptr<rocksdb::FSDirectory>* result,
