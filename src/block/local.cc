@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/kill_point.h"
 #include "base/log.h"
+#include "base/memory_only.h"
 #include "block/compactor.h"
 #include "block/detail.h"
 #include "block/index.h"
@@ -103,6 +104,7 @@ class LocalStore final : public Store {
 
   Result<std::unique_ptr<ByteReader>> open(const Context& ctx, const Name& name, uint64_t offset,
                                            std::optional<uint64_t> length) override {
+    if (base::MemoryOnly::active()) return base::MemoryOnly::miss();
     TRY(ctx.check(*options_.clock));
     const Key key = Key::of(name.str());
     TRY_LET(const auto located, locate(name, key));

@@ -3,11 +3,13 @@
 #include <fmt/core.h>
 
 #include <csignal>
+#include <cstring>
 #include <thread>
 
 #include "base/ids.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/memory_only.h"
 #include "base/metrics.h"
 #include "http/detail/edge.h"
 #include "http/detail/response_writer.h"
@@ -24,6 +26,29 @@ using detail::Shared;
 
 // Pipelined requests that one worker answers before others get their turn.
 constexpr int kTurn = 16;
+// Requests that go to a worker untried after many that had to wait for the disk.
+constexpr size_t kUntriedMax = 64;
+
+/// Random bytes by the page: one system call for 256 request ids.
+class PagedRandom final : public base::Random {
+ public:
+  explicit PagedRandom(base::Random& source) : source_(source) {}
+  void fill(void* bytes, size_t count) override {
+    base::Lock lock(mutex_);
+    if (count > left_) {
+      source_.fill(page_.data(), page_.size());
+      left_ = page_.size();
+    }
+    std::memcpy(bytes, page_.data() + page_.size() - left_, count);
+    left_ -= count;
+  }
+
+ private:
+  base::Random& source_;
+  base::Mutex mutex_;  ///< guards what follows
+  size_t left_ = 0;
+  std::array<char, 4096> page_{};
+};
 
 Response refusal_response(const Refusal& refusal) {
   Response response = json(refusal.status, "{\"message\":\"" + refusal.message + "\"}");
@@ -31,7 +56,7 @@ Response refusal_response(const Refusal& refusal) {
   return response;
 }
 
-Request request_of(Head&& head, const Connection& connection) {
+Request request_of(Head& head, const Connection& connection) {
   Request request;
   request.method = head.method;
   request.method_text = std::move(head.method_text);
@@ -50,6 +75,7 @@ class Server::Impl {
  public:
   explicit Impl(Options options)
       : options_(std::move(options)),
+        ids_(*options_.random),
         edge_(options_,
               {[this](const Shared& c) { return dispatch(c); }, [this](const Refusal& r) { return refused(r); }}),
         workers_(options_.workers_max, tokens_of(options_)) {}
@@ -103,7 +129,7 @@ class Server::Impl {
     return out;
   }
 
-  std::string new_request_id() { return base::uuid7(*options_.clock, *options_.random); }
+  std::string new_request_id() { return base::uuid7(*options_.clock, ids_); }
 
   std::string refused(const Refusal& refusal) {
     const std::string id = new_request_id();
@@ -116,9 +142,13 @@ class Server::Impl {
   bool dispatch(const Shared& connection) {
     total_.fetch_add(1, std::memory_order_relaxed);
     if (options_.answers_at_once && connection->head->content_length == 0) {
-      Request request = request_of(Head(*connection->head), *connection);
-      if (detail::fill_target(request) && options_.answers_at_once(request)) return answer_at_once(connection, request);
+      Request& request = connection->request.emplace(request_of(*connection->head, *connection));
+      connection->target_is_fine = detail::fill_target(request);
+      if (connection->target_is_fine && options_.answers_at_once(request) && may_try()) {
+        if (const auto goes_on = answer_at_once(connection, request)) return *goes_on;
+      }
     }
+    edge_.release(*connection);
     const bool busy = in_flight_.fetch_add(1) >= options_.limits.requests_in_flight;
     // Counted first, then asked: stop() does the same the other way round, so that none slips between.
     if (busy || edge_.draining()) {
@@ -136,7 +166,15 @@ class Server::Impl {
     return false;
   }
 
-  bool answer_at_once(const Shared& connection, Request& request) {
+  // What lies on the disk costs a try: while tries fail, fewer are made.
+  bool may_try() {
+    if (untried_ == 0) return true;
+    --untried_;
+    return false;
+  }
+
+  // @return nullopt when the disk must be waited for, else whether the edge goes on.
+  std::optional<bool> answer_at_once(const Shared& connection, Request& request) {
     request.request_id = new_request_id();
     StringReader nothing{std::string()};
     request.body = &nothing;
@@ -144,9 +182,21 @@ class Server::Impl {
     out.minor_version = connection->head->minor_version;
     out.keep_alive = connection->head->keep_alive && !edge_.draining();
     out.head_only = request.method == Method::kHead;
-    const Response response = run_handler(Context().with_request(request.request_id), request);
+    Response response;
+    {
+      const base::MemoryOnly memory;
+      response = run_handler(Context().with_request(request.request_id), request);
+      if (memory.missed() || response.source) {
+        untried_ = misses_in_row_ = std::min<size_t>(2 * misses_in_row_ + 1, kUntriedMax);
+        request.body = nullptr;
+        return std::nullopt;
+      }
+    }
+    misses_in_row_ = 0;
+    answered_[std::clamp(response.status / 100, 1, 5)]->add();
     const std::string text = detail::small_response(response, out);
     connection->head.reset();
+    connection->request.reset();
     const auto sent = connection->stream.write_now(text);
     if (!sent) {
       edge_.abort(connection);
@@ -156,6 +206,7 @@ class Server::Impl {
     // The socket is full, or it must be closed: a worker may wait for it.
     connection->unsent = text.substr(*sent);
     connection->close_after_unsent = !out.keep_alive;
+    edge_.release(*connection);
     in_flight_.fetch_add(1);
     workers_.submit([this, connection] { serve(connection); });
     return false;
@@ -243,7 +294,15 @@ class Server::Impl {
     RequestBody body(head, connection->input, connection->stream, options_.limits);
     Envelope out = envelope({});
     out.minor_version = head.minor_version;
-    Request request = request_of(std::move(head), *connection);
+    bool target_is_fine = connection->target_is_fine;
+    Request request;
+    if (connection->request) {
+      request = std::move(*connection->request);
+      connection->request.reset();
+    } else {
+      request = request_of(head, *connection);
+      target_is_fine = detail::fill_target(request);
+    }
     request.body = &body;
     request.request_id = new_request_id();
     out.request_id = request.request_id;
@@ -254,7 +313,7 @@ class Server::Impl {
       base::Lock lock(connection->mutex);
       connection->running = ctx;
     }
-    Response response = detail::fill_target(request)
+    Response response = target_is_fine
                             ? run_handler(ctx, request)
                             : refusal_response({400, "the address holds a '%' without two hex digits after it"});
     {
@@ -306,7 +365,9 @@ class Server::Impl {
 
   const Options options_;
   const std::array<base::Counter*, 6> answered_ = answer_counters();  // by the status's first digit
+  PagedRandom ids_;
   Handler handler_;
+  size_t untried_ = 0, misses_in_row_ = 0;  // the edge thread's
   std::atomic<size_t> in_flight_{0};
   std::atomic<uint64_t> total_{0};
   base::Mutex mutex_;

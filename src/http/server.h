@@ -40,7 +40,8 @@ class Server {
     std::string tls_key_file;
     std::string server_name = "tarn";  ///< Server header
     Limits limits;
-    /// True for a request whose handler never blocks (health, a redirect): it is answered on the edge thread.
+    /// True for a request whose handler never waits for a disk or another thread, or says so (base::MemoryOnly): it is
+    /// answered on the edge thread. What was missed there is asked again on a worker, so it must be a read.
     std::function<bool(const Request&)> answers_at_once;
     base::Clock* clock = &base::system_clock();
     base::Random* random = &base::system_random();

@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/kill_point.h"
 #include "base/log.h"
+#include "base/memory_only.h"
 #include "base/metrics.h"
 #include "base/mutex.h"
 #include "kv/detail/check.h"
@@ -77,10 +78,12 @@ struct Moment {
   Result<std::optional<Row>> get(std::string_view key) const {
     rocksdb::ReadOptions read;
     read.snapshot = snapshot;
+    if (base::MemoryOnly::active()) read.read_tier = rocksdb::kBlockCacheTier;
     rocksdb::PinnableSlice stored;
     const std::string full = disk_key(key);
     const auto status = db->Get(read, db->DefaultColumnFamily(), full, &stored);
     if (status.IsNotFound()) return std::optional<Row>();
+    if (status.IsIncomplete()) return base::MemoryOnly::miss();
     if (!status.ok()) return from_status(status, "reading a row");
     TRY_LET(Row row, decode(stored, key));
     return std::optional<Row>(std::move(row));
@@ -97,12 +100,14 @@ class RocksIterator final : public Iterator {
       : moment_(std::move(moment)), end_(disk_end(prefix_end(prefix))), end_slice_(end_) {
     rocksdb::ReadOptions read;
     read.snapshot = moment_->snapshot;
+    if (base::MemoryOnly::active()) read.read_tier = rocksdb::kBlockCacheTier;
     read.iterate_upper_bound = &end_slice_;
     iterator_.reset(moment_->db->NewIterator(read));
     iterator_->Seek(disk_key(std::max(prefix, from)));
   }
   Result<std::optional<KeyRow>> next() override {
     if (!iterator_->Valid()) {
+      if (iterator_->status().IsIncomplete()) return base::MemoryOnly::miss();
       if (!iterator_->status().ok()) return from_status(iterator_->status(), "scanning rows");
       return std::optional<KeyRow>();
     }

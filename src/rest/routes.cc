@@ -128,6 +128,25 @@ std::vector<Route> system_routes() {
   };
 }
 
+bool answers_at_once(const http::Request& request) {
+  if (request.method != Method::kGet) return false;
+  std::string_view path = request.raw_path;
+  if (!path.starts_with(kBase)) return false;
+  path.remove_prefix(kBase.size());
+  if (path == "/healthcheck") return true;
+  constexpr std::string_view kRepositories = "/repositories/";
+  if (!path.starts_with(kRepositories)) return false;
+  path.remove_prefix(kRepositories.size());
+  // "main~1000" walks the history; an escaped character may be such a one.
+  if (path.ends_with("/objects/stat")) return path.find_first_of("~^@$%") == std::string_view::npos;
+  // A repository, or a branch of one.
+  const size_t slash = path.find('/');
+  if (slash == std::string_view::npos) return !path.empty();
+  path.remove_prefix(slash);
+  constexpr std::string_view kBranches = "/branches/";
+  return path.starts_with(kBranches) && path.find('/', kBranches.size()) == std::string_view::npos;
+}
+
 void add_all(http::Router& router, Doors& doors, std::vector<Route> routes) {
   for (auto& route : routes) add_route(router, doors, std::move(route));
 }

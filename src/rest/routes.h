@@ -21,4 +21,7 @@ void add_all(http::Router& router, Doors& doors, std::vector<Route> routes);
 /// are added beside it by the wiring, with add_all.
 void add_routes(http::Router& router, Doors& doors);
 
+/// Whether the operation reads little and says when that is not in memory: such a request need not wait for a worker.
+bool answers_at_once(const http::Request& request);
+
 }  // namespace tarn::rest

@@ -176,8 +176,8 @@ class Wired final : public House {
     options.limits.connections = size("http.connections_max");
     options.limits.requests_in_flight = size("http.requests_in_flight_max");
     options.workers_max = options.limits.requests_in_flight;
-    options.answers_at_once = [](const http::Request& request) {
-      return request.path == "/_health" || request.path == "/api/v1/healthcheck";
+    options.answers_at_once = [domains = config_.list("s3.domains")](const http::Request& request) {
+      return request.path == "/_health" || (rest::answers_at_once(request) && !is_s3(request, domains));
     };
     server_ = std::make_unique<http::Server>(std::move(options));
     auto started =

@@ -42,7 +42,9 @@ struct Connection {
   // Of whoever holds the connection.
   Input input;
   HeadScanner scanner;
-  std::optional<Head> head;  ///< complete, waiting for its worker
+  std::optional<Head> head;        ///< complete, waiting for its worker
+  std::optional<Request> request;  ///< made of the head already; without body and id
+  bool target_is_fine = false;     ///< of `request`
   std::string unsent;        ///< of an answer given on the edge, for a worker to finish
   bool close_after_unsent = false;
   size_t lingered = 0;
@@ -53,6 +55,7 @@ struct Connection {
   base::SteadyMs deadline = 0;
   std::optional<Context> running;  ///< of the handler at work, to cancel when the server stops or the client leaves
   bool watched = false;            ///< busy, and epoll tells when the client leaves
+  bool armed_for_good = false;     ///< the edge's: epoll tells of every byte, and needs not be asked again
 };
 
 }  // namespace tarn::http::detail

@@ -17,6 +17,7 @@ using Phase = Connection::Phase;
 constexpr int64_t kLingerMs = 3'000;
 constexpr size_t kLingerBytes = 8 << 20;
 constexpr size_t kReadPiece = 16 * 1024;
+constexpr int kTurn = 64;  // answers to one connection before others get their turn
 
 void cut_socket(int descriptor) { ::shutdown(descriptor, SHUT_RDWR); }
 
@@ -198,6 +199,29 @@ void Edge::arm(Connection& connection, uint32_t events) {
   ::epoll_ctl(epoll_, EPOLL_CTL_MOD, connection.descriptor, &event);
 }
 
+void Edge::release(Connection& connection) {
+  if (!connection.armed_for_good) return;
+  connection.armed_for_good = false;
+  epoll_event none{};
+  none.events = EPOLLONESHOT;
+  none.data.fd = connection.descriptor;
+  ::epoll_ctl(epoll_, EPOLL_CTL_MOD, connection.descriptor, &none);
+}
+
+// For the next request of a connection whose latest one was answered on this thread: the more of them, the fewer
+// system calls.
+void Edge::wait_on(const Shared& connection) {
+  base::Lock lock(connection->mutex);
+  connection->deadline = clock_.steady_ms() + limits_.idle_ms;
+  connection->phase = Phase::kIdle;
+  if (connection->armed_for_good) return;
+  connection->armed_for_good = true;
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLRDHUP;
+  event.data.fd = connection->descriptor;
+  ::epoll_ctl(epoll_, EPOLL_CTL_MOD, connection->descriptor, &event);
+}
+
 // After this call the connection is the edge's, if it was not before: a worker must not touch it again.
 void Edge::wait_in(const Shared& connection, Phase phase, int64_t ms, uint32_t events) {
   base::Lock lock(connection->mutex);
@@ -206,6 +230,7 @@ void Edge::wait_in(const Shared& connection, Phase phase, int64_t ms, uint32_t e
   connection->phase = phase;
   connection->running.reset();
   connection->watched = false;
+  connection->armed_for_good = false;
   arm(*connection, events);
 }
 
@@ -272,7 +297,7 @@ void Edge::on_ready(int descriptor) {
 // sending half looks the same; it gets whatever the handler makes of the cancellation.
 void Edge::left(const Shared& connection) {
   base::Lock lock(connection->mutex);
-  if (connection->phase != Phase::kBusy || !connection->running) return;
+  if (connection->phase != Phase::kBusy || !connection->running || !connection->watched) return;
   connection->running->cancel();
   base::metrics().counter("tarn_http_clients_left_total").add();
 }
@@ -321,18 +346,24 @@ bool Edge::take_head(const Shared& connection) {
 
 void Edge::read_heads(const Shared& connection) {
   char piece[kReadPiece];
+  int answered = 0;
+  bool emptied = false;  // the socket, as far as one knows: epoll tells when more comes
   for (;;) {
     while (!connection->input.view().empty()) {
       const bool gone = take_head(connection);
       if (gone) return;
       if (connection->scanner.pending()) break;
+      ++answered;
     }
+    if (emptied || answered >= kTurn) break;
     const auto got = connection->stream.read_now(piece, sizeof piece);
     if (!got || *got == std::optional<size_t>(0)) return drop(connection->descriptor);
     if (!*got) break;
     connection->input.append({piece, **got});
+    emptied = !connection->tls && **got < sizeof piece;
   }
   if (connection->input.view().empty()) {
+    if (answered > 0 && !connection->tls) return wait_on(connection);
     wait_in(connection, Phase::kIdle, limits_.idle_ms, EPOLLIN);
   } else {
     wait_in(connection, Phase::kHead, limits_.header_deadline_ms, EPOLLIN);

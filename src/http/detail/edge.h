@@ -38,6 +38,8 @@ class Edge {
   /// Ends the thread and closes everything; workers must be gone.
   void close();
 
+  /// The connection goes to a worker: epoll says no more about it. On the edge thread.
+  void release(Connection& connection);
   /// A worker is done with a request: wait for the next one.
   void hand_back(const Shared& connection);
   /// A worker has said goodbye: read the rest away for a moment, then close.
@@ -63,6 +65,7 @@ class Edge {
   void left(const Shared& connection);
   void read_away(const Shared& connection);
   void arm(Connection& connection, uint32_t events);
+  void wait_on(const Shared& connection);
   void wait_in(const Shared& connection, Connection::Phase phase, int64_t ms, uint32_t events);
   void drop(int descriptor);
   void check_deadlines();

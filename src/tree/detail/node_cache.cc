@@ -1,5 +1,6 @@
 #include "tree/detail/node_cache.h"
 
+#include "base/memory_only.h"
 #include "base/metrics.h"
 
 namespace tarn::tree {
@@ -25,6 +26,7 @@ Result<std::shared_ptr<const Node>> NodeCache::get(const Context& ctx, base::Clo
       hits().add();
       return it->second.node;
     }
+    if (base::MemoryOnly::active()) return base::MemoryOnly::miss();
     const auto flying = s.flights.find(key);
     if (flying == s.flights.end()) break;
     const std::shared_ptr<Flight> flight = flying->second;
