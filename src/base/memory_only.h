@@ -4,9 +4,9 @@
 
 namespace tarn::base {
 
-/// Marks the running thread for a scope. In it, the doors of the stores (kv, blocks) give miss() in place of a read that
-/// memory does not answer. Whatever came of the work is thrown away when something was missed: so it must be a read.
-/// Threads: one scope at a time on each.
+/// Marks the running thread for a scope. In it, the doors of the stores (kv, blocks) give miss() in place of a read
+/// that memory does not answer. Whatever came of the work is thrown away when something was missed: so it must be a
+/// read. Threads: one scope at a time on each.
 class MemoryOnly {
  public:
   MemoryOnly();

@@ -15,9 +15,10 @@ bool RunTokens::try_acquire() {
 }
 
 void RunTokens::release() {
-  available_.fetch_add(1);
-  // In this order, with a waiter doing the opposite (wanted, then available): one of the two sees the other.
-  if (wanted_.load() > 0 && listener_) listener_();
+  const int now = available_.fetch_add(1) + 1;
+  // In this order, with a waiter doing the opposite (wanted, then available): one of the two sees the other. While more
+  // run than there are tokens, none became free.
+  if (now > 0 && wanted_.load() > 0 && listener_) listener_();
 }
 
 RunToken::RunToken(RunTokens& tokens) : outer_(held) { held = &tokens; }

@@ -144,13 +144,18 @@ Result<void> Journal::append(std::span<const Append> records) {
     self.tails.push_back(segment::encode_tail(record.name, record.body));
     self.bytes += segment::kRecordHeaderBytes + self.tails.back().size();
   }
-  base::Lock lock(mutex_);
-  queue_.push_back(&self);
-  self.turn.wait(lock, [&] { return self.done || queue_.front() == &self; });
+  bool leads = false;
+  {
+    base::Lock lock(mutex_);
+    leads = queue_.empty();
+    queue_.push_back(&self);
+  }
+  if (!leads) self.turn->wait();
   if (self.done) return self.result;
 
   std::vector<Waiter*> group;
   uint64_t bytes = 0;
+  base::Lock lock(mutex_);
   for (Waiter* waiter : queue_) {
     if (bytes >= kGroupBytes) break;
     bytes += waiter->bytes;
@@ -158,15 +163,19 @@ Result<void> Journal::append(std::span<const Append> records) {
   }
   lock.unlock();
   auto written = write_group(group);
+  std::shared_ptr<base::Bell> next;
   lock.lock();
   queue_.erase(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(group.size()));
+  if (!queue_.empty()) next = queue_.front()->turn;
+  lock.unlock();
+  if (next) next->ring();  // the next group's write begins while this one's are told
   for (Waiter* waiter : group) {
     if (waiter == &self) continue;
+    const auto bell = waiter->turn;  // the waiter ends when it is rung
     waiter->result = written;
     waiter->done = true;
-    waiter->turn.notify_one();
+    bell->ring();
   }
-  if (!queue_.empty()) queue_.front()->turn.notify_one();
   return written;
 }
 

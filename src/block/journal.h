@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/bell.h"
 #include "base/disk.h"
 #include "base/mutex.h"
 #include "block/segment.h"
@@ -84,7 +85,7 @@ class Journal {
     std::span<const Append> records;
     std::vector<std::string> tails;
     uint64_t bytes = 0;
-    base::Condition turn;
+    std::shared_ptr<base::Bell> turn = std::make_shared<base::Bell>();  ///< its group is written, or it leads the next
     bool done = false;
     Result<void> result;
   };

@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <map>
+#include <unordered_map>
 
 #include <fmt/core.h>
 #include <rocksdb/cache.h>
@@ -11,6 +12,7 @@
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
+#include "base/bell.h"
 #include "base/bytes.h"
 #include "base/kill_point.h"
 #include "base/log.h"
@@ -94,6 +96,80 @@ struct Moment {
   Sequence sequence;
 };
 
+/// Rows that were read lately, as they are at the latest moment. Guarded by whoever owns it.
+class RowCache {
+ public:
+  std::shared_ptr<const Row> find(std::string_view key) const {
+    const auto it = rows_.find(key);
+    return it == rows_.end() ? nullptr : it->second;
+  }
+  void insert(std::string_view key, std::shared_ptr<const Row> row) {
+    const size_t size = key.size() + row->value.size() + kOverhead;
+    if (size > kRowBytesMax) return;
+    if (bytes_ + size > kBytesMax) clear();
+    if (rows_.emplace(key, std::move(row)).second) bytes_ += size;
+  }
+  void erase(std::string_view key) {
+    const auto it = rows_.find(key);
+    if (it == rows_.end()) return;
+    bytes_ -= key.size() + it->second->value.size() + kOverhead;
+    rows_.erase(it);
+  }
+  void clear() {
+    rows_.clear();
+    bytes_ = 0;
+  }
+
+ private:
+  static constexpr size_t kBytesMax = 4 << 20, kRowBytesMax = 8 << 10, kOverhead = 160;
+  struct Hash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+  std::unordered_map<std::string, std::shared_ptr<const Row>, Hash, std::equal_to<>> rows_;
+  size_t bytes_ = 0;
+};
+
+/// The latest moment and the rows that are known of it. A row that is here and not younger than an older moment is that
+/// moment's row too: nobody has written it since. That a row is absent is never remembered.
+class Now {
+ public:
+  explicit Now(std::shared_ptr<const Moment> moment) : moment_(std::move(moment)) {}
+
+  std::shared_ptr<const Moment> moment() {
+    base::Lock lock(mutex_);
+    return moment_;
+  }
+  /// The row at the latest moment (`at` null) or at an older one.
+  Result<std::optional<Row>> get(std::string_view key, const std::shared_ptr<const Moment>& at) {
+    std::shared_ptr<const Row> known;
+    std::shared_ptr<const Moment> moment = at;
+    {
+      base::Lock lock(mutex_);
+      known = rows_.find(key);
+      if (!moment) moment = moment_;
+    }
+    if (known && known->version <= moment->sequence) return std::optional<Row>(*known);
+    TRY_LET(std::optional<Row> row, moment->get(key));
+    if (!row) return row;
+    auto shared = std::make_shared<const Row>(*row);
+    base::Lock lock(mutex_);
+    if (moment == moment_) rows_.insert(key, std::move(shared));
+    return row;
+  }
+  /// In one step with what a group wrote, so that nobody sees an old row at the new moment.
+  template <class Written>
+  void advance(std::shared_ptr<const Moment>& next, const Written& written) {
+    base::Lock lock(mutex_);
+    moment_.swap(next);
+    written(rows_);
+  }
+
+ private:
+  base::Mutex mutex_;
+  std::shared_ptr<const Moment> moment_;
+  RowCache rows_;
+};
+
 class RocksIterator final : public Iterator {
  public:
   RocksIterator(std::shared_ptr<const Moment> moment, std::string_view prefix, std::string_view from)
@@ -128,27 +204,28 @@ class RocksIterator final : public Iterator {
 
 class RocksView final : public View {
  public:
-  explicit RocksView(std::shared_ptr<const Moment> moment) : moment_(std::move(moment)) {}
-  Result<std::optional<Row>> get(std::string_view key) override { return moment_->get(key); }
+  explicit RocksView(std::shared_ptr<Now> now) : now_(std::move(now)), moment_(now_->moment()) {}
+  Result<std::optional<Row>> get(std::string_view key) override { return now_->get(key, moment_); }
   std::unique_ptr<Iterator> scan(std::string_view prefix, std::string_view from) override {
     return std::make_unique<RocksIterator>(moment_, prefix, from);
   }
   Sequence sequence() const override { return moment_->sequence; }
 
  private:
+  std::shared_ptr<Now> now_;
   std::shared_ptr<const Moment> moment_;
 };
 
 /// Versions as the store will have them after the batches taken so far; only the applier has one.
 class Overlay {
  public:
-  explicit Overlay(const Moment& base) : base_(base) {}
+  Overlay(Now& now, std::shared_ptr<const Moment> base) : now_(now), base_(std::move(base)) {}
 
   Result<std::optional<Sequence>> version_of(const std::string& key) {
     if (const auto it = written_.find(key); it != written_.end()) return it->second;
     for (const auto& [from, to] : erased_)
       if (key >= from && (to.empty() || key < to)) return std::optional<Sequence>();
-    TRY_LET(const auto row, base_.get(key));
+    TRY_LET(const auto row, now_.get(key, base_));
     return row ? std::optional<Sequence>(row->version) : std::nullopt;
   }
   void put(const std::string& key, Sequence version) { written_[key] = version; }
@@ -158,9 +235,14 @@ class Overlay {
       it->second = std::nullopt;
     erased_.emplace_back(from, to);
   }
+  void forget_written(RowCache& rows) const {
+    if (!erased_.empty()) return rows.clear();
+    for (const auto& [key, version] : written_) rows.erase(key);
+  }
 
  private:
-  const Moment& base_;
+  Now& now_;
+  const std::shared_ptr<const Moment> base_;
   std::map<std::string, std::optional<Sequence>> written_;
   std::vector<std::pair<std::string, std::string>> erased_;
 };
@@ -169,8 +251,7 @@ class Overlay {
 struct Waiter {
   const Batch* batch;
   size_t bytes;
-  base::Condition done_signal;
-  bool done = false;
+  std::shared_ptr<base::Bell> done = std::make_shared<base::Bell>();
   Result<Sequence> result{Sequence{0}};
 };
 
@@ -180,7 +261,7 @@ class RocksStore final : public Store {
       : db_(std::move(db)),
         path_(std::move(path)),
         options_(options),
-        moment_(std::make_shared<Moment>(db_, last)),
+        now_(std::make_shared<Now>(std::make_shared<Moment>(db_, last))),
         applies_(base::metrics().counter("tarn_kv_applies_total")),
         groups_(base::metrics().counter("tarn_kv_groups_total")),
         applier_([this] { run(); }) {}
@@ -196,34 +277,33 @@ class RocksStore final : public Store {
 
   Result<std::optional<Row>> get(const Context& ctx, std::string_view key) override {
     TRY(ctx.check(*options_.clock));
-    return now()->get(key);
+    return now_->get(key, nullptr);
   }
   std::unique_ptr<Iterator> scan(const Context&, std::string_view prefix, std::string_view from) override {
-    return std::make_unique<RocksIterator>(now(), prefix, from);
+    return std::make_unique<RocksIterator>(now_->moment(), prefix, from);
   }
   Result<std::unique_ptr<View>> view(const Context& ctx) override {
     TRY(ctx.check(*options_.clock));
-    return std::unique_ptr<View>(new RocksView(now()));
+    return std::unique_ptr<View>(new RocksView(now_));
   }
   Result<Sequence> apply(const Context& ctx, const Batch& batch) override {
     TRY(ctx.check(*options_.clock));
     Waiter waiter{&batch, 0};
     for (const auto& step : batch.steps()) waiter.bytes += step.key.size() + step.value.size() + 32;
-    base::Lock lock(mutex_);
-    if (closing_) return Error(Code::kUnavailable, "store", "the store is closing");
-    queue_.push_back(&waiter);
-    if (queue_.size() == 1) work_.notify_one();
+    bool first = false;
+    {
+      base::Lock lock(mutex_);
+      if (closing_) return Error(Code::kUnavailable, "store", "the store is closing");
+      queue_.push_back(&waiter);
+      first = queue_.size() == 1;
+    }
+    if (first) work_.notify_one();
     // Once taken, a batch has an outcome soon; a deadline in between would only make it unknown.
-    waiter.done_signal.wait(lock, [&] { return waiter.done; });
+    waiter.done->wait();
     return std::move(waiter.result);
   }
 
  private:
-  std::shared_ptr<const Moment> now() {
-    base::Lock lock(moment_mutex_);
-    return moment_;
-  }
-
   void run() {
     while (true) {
       std::vector<Waiter*> group;
@@ -238,10 +318,9 @@ class RocksStore final : public Store {
         }
       }
       apply_group(group);
-      base::Lock lock(mutex_);
-      for (Waiter* waiter : group) {
-        waiter->done = true;
-        waiter->done_signal.notify_one();
+      for (const Waiter* waiter : group) {
+        const auto bell = waiter->done;  // the waiter ends when it is rung
+        bell->ring();
       }
     }
   }
@@ -250,8 +329,8 @@ class RocksStore final : public Store {
   void apply_group(const std::vector<Waiter*>& group) {
     if (failed_) return fail(group, Error(Code::kUnavailable, "store", failed_text_));
     if (auto room = check_space(group); !room) return fail(group, room.error());
-    const auto base = now();
-    Overlay overlay(*base);
+    const auto base = now_->moment();
+    Overlay overlay(*now_, base);
     rocksdb::WriteBatch writes;
     Sequence sequence = base->sequence;
     std::vector<Waiter*> taken;
@@ -274,10 +353,7 @@ class RocksStore final : public Store {
     if (const auto status = db_->Write(how, &writes); !status.ok()) return stop(taken, status.ToString());
     KILL_POINT("kv.after_write");
     auto next = std::make_shared<const Moment>(db_, sequence);
-    {
-      base::Lock lock(moment_mutex_);
-      moment_.swap(next);
-    }
+    now_->advance(next, [&](RowCache& rows) { overlay.forget_written(rows); });
     applies_.add(static_cast<int64_t>(taken.size()));
     groups_.add();
   }
@@ -353,8 +429,7 @@ class RocksStore final : public Store {
   std::deque<Waiter*> queue_;
   bool closing_ = false;
 
-  base::Mutex moment_mutex_;  ///< guards the pointer moment_
-  std::shared_ptr<const Moment> moment_;
+  const std::shared_ptr<Now> now_;
 
   bool failed_ = false;  ///< the applier's own, as the text
   std::string failed_text_;

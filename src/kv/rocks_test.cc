@@ -29,6 +29,34 @@ TEST(RocksStore, AFolderThatCannotBeMadeIsAnError) {
   ASSERT_FALSE(opened);
 }
 
+// Rows that were read are kept in memory.
+TEST(RocksStore, AReadSeesTheLatestApplyAndAnOlderViewItsOwnMoment) {
+  base::testing::ScratchFolder folder;
+  auto store = std::move(*open_rocks_store(folder.path("kv")));
+  const auto at = [&](View& view) {
+    const auto row = *view.get("a");
+    return row ? row->value : "none";
+  };
+  const auto latest = [&] { return at(**store->view({})); };
+  auto before = std::move(*store->view({}));
+  for (const std::string value : {"1", "2", "3"}) {
+    ASSERT_TRUE(store->apply({}, Batch().put("a", value)));
+    EXPECT_EQ((*store->get({}, "a"))->value, value);
+    auto view = std::move(*store->view({}));
+    EXPECT_EQ(at(*view), value);
+    ASSERT_TRUE(store->apply({}, Batch().erase("a")));
+    EXPECT_FALSE(*store->get({}, "a"));
+    EXPECT_EQ(at(*view), value);
+    ASSERT_TRUE(store->apply({}, Batch().put("a", "again")));
+    EXPECT_EQ(latest(), "again");
+    EXPECT_EQ(at(*view), value);
+    ASSERT_TRUE(store->apply({}, Batch().erase_range("a", "b")));
+    EXPECT_EQ(latest(), "none");
+    EXPECT_EQ(at(*view), value);
+    EXPECT_EQ(at(*before), "none");
+  }
+}
+
 TEST(RocksStore, AFullDiskIsAnsweredBeforeAnythingIsWritten) {
   base::testing::ScratchFolder folder;
   auto store = std::move(*open_rocks_store(folder.path("kv"), {.reserve_bytes = 1ULL << 62}));

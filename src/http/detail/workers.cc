@@ -16,9 +16,13 @@ constexpr size_t kSpare = 4;
 
 Workers::Workers(size_t threads_max, int tokens) : tokens_(tokens), threads_max_(std::max<size_t>(threads_max, 1)) {
   tokens_.on_release([this] {
-    // The lock orders this against a waiter that has looked at the tokens and is about to sleep.
-    base::Lock lock(mutex_);
-    if (!queue_.empty()) ready_.notify_one();
+    bool wake = false;
+    {
+      // The lock orders this against a waiter that has looked at the tokens and is about to sleep.
+      base::Lock lock(mutex_);
+      wake = !queue_.empty();
+    }
+    if (wake) ready_.notify_one();
   });
 }
 
