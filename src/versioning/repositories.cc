@@ -6,6 +6,7 @@ namespace tarn::versioning::detail {
 namespace {
 
 constexpr int kAttempts = 10;
+constexpr size_t kKnownRepositories = 1'000;
 
 Error no_repository(std::string_view name) {
   return Error(Code::kNotFound, "repository", "repository '" + std::string(name) + "' does not exist");
@@ -174,7 +175,17 @@ Result<Repository> EngineImpl::create_repository(const Context& ctx, const Repos
 Result<Repository> EngineImpl::get_repository(const Context& ctx, std::string_view name) {
   TRY_LET(const std::optional<kv::Row> row, kv_.get(ctx, keys::repository(name)));
   if (!row) return no_repository(name);
-  return decode_repository(row->value, row->version);
+  {
+    base::Lock lock(mutex_);
+    const auto known = repositories_.find(name);
+    if (known != repositories_.end() && known->second->version == row->version) return *known->second;
+  }
+  TRY_LET(Repository repository, decode_repository(row->value, row->version));
+  auto shared = std::make_shared<const Repository>(repository);
+  base::Lock lock(mutex_);
+  if (repositories_.size() >= kKnownRepositories) repositories_.clear();
+  repositories_.insert_or_assign(std::string(name), std::move(shared));
+  return repository;
 }
 
 Result<Page<Repository>> EngineImpl::list_repositories(const Context& ctx, const PageQuery& query) {

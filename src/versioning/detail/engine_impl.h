@@ -287,6 +287,8 @@ class EngineImpl final : public Engine {
   base::Condition turned_;
   std::map<std::string, std::shared_ptr<tree::Packs>> packs_;
   std::unordered_map<std::string, std::shared_ptr<const Commit>> commits_;  // by repository id + raw commit id
+  /// By name, each as long as its row has this version.
+  std::map<std::string, std::shared_ptr<const Repository>, std::less<>> repositories_;
   std::unordered_map<std::string, WriteGate> gates_;                        // by repository id + branch name
   std::unordered_map<std::string, LandingQueue> queues_;                    // by repository id + branch name
   std::unordered_map<std::string, size_t> unfolded_;  // packs written since the last fold, by repository id
