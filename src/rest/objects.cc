@@ -85,7 +85,9 @@ Result<catalog::ObjectInfo> put_form(Call& call, const std::string& path, catalo
 }
 
 http::Response stats_answer(int status, const catalog::ObjectInfo& info) {
-  return http::json(status, stats_to_json(info.path, info.entry, info.physical_address, true).dump());
+  std::string out;
+  write_stats(out, info.path, info.entry, info.physical_address, true);
+  return http::json(status, std::move(out));
 }
 
 }  // namespace
@@ -124,19 +126,19 @@ Answer list_objects(Call& call) {
   TRY(call.refuse_presign());
   TRY_LET(const auto repository, call.repository());
   TRY_LET(const auto found, call.doors.catalog.list_objects(call.ctx, repository.name, call.path("ref"), query));
-  base::JsonWriter out;
-  out.begin_object().key("pagination");
-  out.raw(pagination_to_json(found.items.size(), found.has_more, found.next_after).dump());
-  out.key("results").begin_array();
-  for (const auto& item : found.items) {
+  constexpr size_t kBytesEach = 320;
+  std::string out = begin_page(found.items.size(), found.has_more, found.next_after, kBytesEach);
+  for (size_t i = 0; i < found.items.size(); ++i) {
+    const auto& item = found.items[i];
+    if (i > 0) out.push_back(',');
     if (item.is_prefix)
       write_prefix(out, item.path);
     else
       write_stats(out, item.path, item.entry, call.doors.catalog.physical_address(repository, item.entry),
                   with_metadata);
   }
-  out.end_array().end_object();
-  return http::json(200, out.take());
+  out.append("]}");
+  return http::json(200, std::move(out));
 }
 
 // GET …/refs/{ref}/objects/stat — operation statObject. 200; 404.
@@ -145,7 +147,9 @@ Answer stat_object(Call& call) {
   TRY_LET(const bool with_metadata, call.flag("user_metadata", true));
   TRY(call.refuse_presign());
   TRY_LET(const auto info, call.doors.catalog.stat_object(call.ctx, call.path("repository"), call.path("ref"), path));
-  return ok(stats_to_json(info.path, info.entry, info.physical_address, with_metadata));
+  std::string out;
+  write_stats(out, info.path, info.entry, info.physical_address, with_metadata);
+  return http::json(200, std::move(out));
 }
 
 // DELETE …/branches/{branch}/objects — operation deleteObject. 204, also when it was not there; 403; 404 branch.

@@ -12,9 +12,14 @@ namespace tarn::rest {
 namespace {
 
 http::Response diff_page(const versioning::Page<versioning::DiffItem>& found, bool with_right) {
-  Json::Array results;
-  for (const auto& item : found.items) results.push_back(to_json(item, with_right));
-  return ok(page_to_json(std::move(results), found.has_more, found.next_after));
+  constexpr size_t kBytesEach = 256;
+  std::string out = begin_page(found.items.size(), found.has_more, found.next_after, kBytesEach);
+  for (size_t i = 0; i < found.items.size(); ++i) {
+    if (i > 0) out.push_back(',');
+    write_diff(out, found.items[i], with_right);
+  }
+  out.append("]}");
+  return http::json(200, std::move(out));
 }
 
 Result<tree::Strategy> strategy_of(std::string_view text) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 namespace tarn::rest {
 namespace {
 
@@ -25,6 +27,27 @@ std::string_view name_of(versioning::DiffItem::Type type) {
 std::string_view side_of(const std::optional<tree::Entry>& base, const std::optional<tree::Entry>& side) {
   if (!side) return "removed";
   return base ? "changed" : "added";
+}
+
+template <class Number>
+void append_number(std::string& out, Number number) {
+  char digits[24];
+  const auto [end, failed] = std::to_chars(digits, digits + sizeof digits, number);
+  static_cast<void>(failed);  // 24 digits hold any 64 bits
+  out.append(digits, end);
+}
+
+void append_metadata(std::string& out, const versioning::Metadata& metadata) {
+  out.append(R"(,"metadata":{)");
+  bool first = true;
+  for (const auto& [name, value] : metadata) {
+    if (!first) out.push_back(',');
+    first = false;
+    base::append_json_string(out, name);
+    out.push_back(':');
+    base::append_json_string(out, value);
+  }
+  out.push_back('}');
 }
 
 }  // namespace
@@ -56,50 +79,61 @@ Json ref_to_json(std::string_view name, const versioning::CommitId& commit) {
   return Json::object({{"id", name}, {"commit_id", commit.hex()}});
 }
 
-Json to_json(const versioning::DiffItem& item, bool with_right) {
-  Json out = Json::object(
-      {{"type", name_of(item.type)}, {"path", item.path}, {"path_type", item.is_prefix ? "common_prefix" : "object"}});
-  if (item.is_prefix) return out;
-  const auto& shown = item.right ? item.right : item.left;
-  if (shown) out.set("size_bytes", shown->size);
-  if (with_right && item.right)
-    out.set("right", Json::object({{"checksum", item.right->etag.text()},
-                                   {"mtime", seconds(item.right->mtime_ms)},
-                                   {"content_type", item.right->content_type},
-                                   {"metadata", base::to_json(item.right->metadata)}}));
-  return out;
+void write_stats(std::string& out, std::string_view path, const tree::Entry& entry, std::string_view physical_address,
+                 bool with_metadata) {
+  out.append(R"({"path":)");
+  base::append_json_string(out, path);
+  out.append(R"(,"path_type":"object","physical_address":)");
+  base::append_json_string(out, physical_address);
+  out.append(R"(,"checksum":)");
+  base::append_json_string(out, entry.etag.text());
+  out.append(R"(,"size_bytes":)");
+  append_number(out, entry.size);
+  out.append(R"(,"mtime":)");
+  append_number(out, seconds(entry.mtime_ms));
+  out.append(R"(,"content_type":)");
+  base::append_json_string(out, entry.content_type);
+  if (with_metadata) append_metadata(out, entry.metadata);
+  out.push_back('}');
 }
 
-Json stats_to_json(std::string_view path, const tree::Entry& entry, std::string physical_address, bool with_metadata) {
-  Json out = Json::object({{"path", path},
-                           {"path_type", "object"},
-                           {"physical_address", std::move(physical_address)},
-                           {"checksum", entry.etag.text()},
-                           {"size_bytes", entry.size},
-                           {"mtime", seconds(entry.mtime_ms)},
-                           {"content_type", entry.content_type}});
-  if (with_metadata) out.set("metadata", base::to_json(entry.metadata));
-  return out;
+void write_prefix(std::string& out, std::string_view prefix) {
+  out.append(R"({"path":)");
+  base::append_json_string(out, prefix);
+  out.append(R"(,"path_type":"common_prefix","physical_address":"","checksum":"","mtime":0})");
 }
 
-void write_stats(base::JsonWriter& out, std::string_view path, const tree::Entry& entry,
-                 std::string_view physical_address, bool with_metadata) {
-  out.begin_object();
-  out.key("path").value(path).key("path_type").value("object").key("physical_address").value(physical_address);
-  out.key("checksum").value(entry.etag.text()).key("size_bytes").value(entry.size);
-  out.key("mtime").value(seconds(entry.mtime_ms)).key("content_type").value(entry.content_type);
-  if (with_metadata) {
-    out.key("metadata").begin_object();
-    for (const auto& [name, value] : entry.metadata) out.key(name).value(value);
-    out.end_object();
+void write_diff(std::string& out, const versioning::DiffItem& item, bool with_right) {
+  out.append(R"({"type":")").append(name_of(item.type)).append(R"(","path":)");
+  base::append_json_string(out, item.path);
+  if (item.is_prefix) {
+    out.append(R"(,"path_type":"common_prefix"})");
+    return;
   }
-  out.end_object();
+  out.append(R"(,"path_type":"object")");
+  if (const auto& shown = item.right ? item.right : item.left) {
+    out.append(R"(,"size_bytes":)");
+    append_number(out, shown->size);
+  }
+  if (with_right && item.right) {
+    out.append(R"(,"right":{"checksum":)");
+    base::append_json_string(out, item.right->etag.text());
+    out.append(R"(,"mtime":)");
+    append_number(out, seconds(item.right->mtime_ms));
+    out.append(R"(,"content_type":)");
+    base::append_json_string(out, item.right->content_type);
+    append_metadata(out, item.right->metadata);
+    out.push_back('}');
+  }
+  out.push_back('}');
 }
 
-void write_prefix(base::JsonWriter& out, std::string_view prefix) {
-  out.begin_object();
-  out.key("path").value(prefix).key("path_type").value("common_prefix").key("physical_address").value("");
-  out.key("checksum").value("").key("mtime").value(0).end_object();
+std::string begin_page(size_t results, bool has_more, const std::string& next_after, size_t bytes_each) {
+  std::string out;
+  out.reserve(256 + next_after.size() + results * bytes_each);
+  out.append(R"({"pagination":)").append(pagination_to_json(results, has_more, next_after).dump());
+  out.append(R"(,"results":[)");
+  return out;
 }
 
 Json conflicts_to_json(std::span<const tree::Conflict> conflicts) {

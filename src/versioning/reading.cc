@@ -39,7 +39,10 @@ class Overlay {
     return go_to(ctx, key);
   }
 
-  Result<std::optional<tree::Item>> next(const Context& ctx) {
+  /// The next one, valid until the next call and free to be moved from; null at the end.
+  Result<tree::Item*> next(const Context& ctx) {
+    if (given_) item_.reset();
+    given_ = false;
     while (true) {
       if (!item_ && !base_ended_) {
         TRY_LET(item_, base_->next(ctx));
@@ -57,12 +60,12 @@ class Overlay {
           TRY(pass_hidden(ctx, std::move(row.path)));
           continue;
         }
-        return show(tree::Item{std::move(row.path), std::move(*row.entry)});
+        staged_item_ = tree::Item{std::move(row.path), std::move(*row.entry)};
+        return show(staged_item_);
       }
-      if (!item_) return std::optional<tree::Item>();
-      tree::Item out = std::move(*item_);
-      item_.reset();
-      return show(std::move(out));
+      if (!item_) return nullptr;
+      given_ = true;
+      return show(*item_);
     }
   }
 
@@ -71,6 +74,7 @@ class Overlay {
 
   Result<void> go_to(const Context& ctx, const std::string& key) {
     item_.reset();
+    given_ = false;
     row_.reset();
     base_ended_ = false;
     staged_ended_ = !staged_;
@@ -78,12 +82,12 @@ class Overlay {
     return base_->seek(ctx, key);
   }
 
-  std::optional<tree::Item> show(tree::Item item) {
+  tree::Item* show(tree::Item& item) {
     if (voids_) {
       hidden_ = 0;
-      void_from_ = item.key + '\0';
+      void_from_.assign(item.key).push_back('\0');
     }
-    return item;
+    return &item;
   }
 
   Result<void> pass_hidden(const Context& ctx, std::string path) {
@@ -105,11 +109,15 @@ class Overlay {
   std::string void_from_;  ///< since there, nothing was shown
   size_t hidden_ = 0;      ///< rows passed since then
   std::optional<tree::Item> item_;
+  bool given_ = false;  ///< `item_` is with the caller
+  tree::Item staged_item_;
   std::optional<StagedRow> row_;
   bool base_ended_ = false, staged_ended_ = false;
 };
 
 }  // namespace
+
+constexpr size_t kPageReserved = 1'000, kCheckEvery = 64;
 
 // A name (path or common prefix) is given when it is greater than `after`; a whole prefix costs one seek.
 Result<Page<Listed>> EngineImpl::list(const Context& ctx, const Repository& repository, const Resolved& at,
@@ -141,15 +149,16 @@ Result<Page<Listed>> EngineImpl::list(const Context& ctx, const Repository& repo
     }
   }
   TRY(items.seek(ctx, from));
-  while (true) {
-    TRY(ctx.check(clock_));
-    TRY_LET(std::optional<tree::Item> item, items.next(ctx));
-    if (!item || !item->key.starts_with(query.prefix)) return page;
-    if (page.items.size() == query.amount) {
-      page.has_more = true;
+  page.items.reserve(std::min(query.amount, kPageReserved));
+  for (size_t seen = 0;; ++seen) {
+    if (seen % kCheckEvery == 0) TRY(ctx.check(clock_));
+    TRY_LET(tree::Item* const item, items.next(ctx));
+    if (!item || !item->key.starts_with(query.prefix) || page.items.size() == query.amount) {
+      page.has_more = item && item->key.starts_with(query.prefix);
+      if (!page.items.empty()) page.next_after = page.items.back().path;
       return page;
     }
-    Listed listed;
+    Listed& listed = page.items.emplace_back();
     const size_t cut =
         query.delimiter.empty() ? std::string::npos : item->key.find(query.delimiter, query.prefix.size());
     if (cut == std::string::npos) {
@@ -159,11 +168,12 @@ Result<Page<Listed>> EngineImpl::list(const Context& ctx, const Repository& repo
       listed.path = item->key.substr(0, cut + query.delimiter.size());
       listed.is_prefix = true;
     }
-    page.next_after = listed.path;
-    page.items.push_back(std::move(listed));
     if (cut == std::string::npos) continue;
-    const std::string behind = kv::prefix_end(page.next_after);
-    if (behind.empty()) return page;
+    const std::string behind = kv::prefix_end(listed.path);
+    if (behind.empty()) {
+      page.next_after = listed.path;
+      return page;
+    }
     TRY(items.seek(ctx, behind));
   }
 }
