@@ -4,6 +4,7 @@
 
 namespace tarn::http {
 namespace {
+constexpr size_t kUsual = 8;  // fields that a message has
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 }  // namespace
 
@@ -30,6 +31,7 @@ bool has_token(std::string_view list, std::string_view token) {
 }
 
 void Headers::add(std::string_view name, std::string_view value) {
+  if (fields_.empty()) fields_.reserve(kUsual);
   fields_.push_back({std::string(name), std::string(value)});
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
+#include "base/memory_only.h"
 #include "base/mutex.h"
 #include "base/random.h"
 #include "http/detail/head.h"
@@ -78,7 +79,7 @@ class ServerTest : public ::testing::Test {
     options.listen = "127.0.0.1:0";
     options.limits = limits;
     options.run_tokens = run_tokens;
-    options.answers_at_once = [](const Request& request) { return request.path == "/at-once"; };
+    options.answers_at_once = [](const Request& request) { return request.path.starts_with("/at-once"); };
     server_ = std::make_unique<Server>(options);
     const auto started = server_->start([this](const Context& ctx, Request& request) { return handle(ctx, request); });
     ASSERT_TRUE(started) << started.error().text();
@@ -93,6 +94,10 @@ class ServerTest : public ::testing::Test {
         return text(body.error().code() == Code::kTooLarge ? 413 : 400, body.error().text());
       }
       return text(200, *body);
+    }
+    if (request.path == "/at-once/on-disk") {
+      if (base::MemoryOnly::active()) return text(500, base::MemoryOnly::miss().text());
+      return text(200, request.query.find("q") == "1" ? "read" : "lost");
     }
     if (request.path == "/count") {
       uint64_t total = 0;
@@ -176,6 +181,18 @@ TEST_F(ServerTest, KeepsAliveAndAnswersPipelinedRequestsInOrder) {
     }
   }
   EXPECT_EQ(server_->counts().requests_total, 55U);
+}
+
+TEST_F(ServerTest, WhatMemoryDoesNotAnswerOnTheEdgeAWorkerDoes) {
+  RawClient client(server_->port());
+  for (int i = 0; i < 200; ++i) {
+    client.send(get("/at-once/on-disk?q=1"));
+    EXPECT_EQ(body_of(client.response()), "read");
+    client.send(get("/at-once"));
+    EXPECT_EQ(body_of(client.response()), "GET /at-once");
+    client.send(get("/at-once"));
+    EXPECT_EQ(body_of(client.response()), "GET /at-once");
+  }
 }
 
 TEST_F(ServerTest, SplitAnywhereGivesTheSameAnswer) {

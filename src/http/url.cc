@@ -28,6 +28,7 @@ Result<uint16_t> parse_port(std::string_view text) {
 }
 
 Result<std::string> decode_form(std::string_view text) {
+  if (text.find('+') == std::string_view::npos) return percent_decode(text);
   std::string blanks(text);
   for (char& c : blanks)
     if (c == '+') c = ' ';
@@ -54,6 +55,7 @@ std::string percent_encode(std::string_view bytes, KeepSlash keep_slash) {
 }
 
 Result<std::string> percent_decode(std::string_view text) {
+  if (text.find('%') == std::string_view::npos) return std::string(text);
   std::string out;
   out.reserve(text.size());
   for (size_t i = 0; i < text.size(); ++i) {

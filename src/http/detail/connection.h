@@ -45,7 +45,7 @@ struct Connection {
   std::optional<Head> head;        ///< complete, waiting for its worker
   std::optional<Request> request;  ///< made of the head already; without body and id
   bool target_is_fine = false;     ///< of `request`
-  std::string unsent;        ///< of an answer given on the edge, for a worker to finish
+  std::string unsent;              ///< of an answer given on the edge, for a worker to finish
   bool close_after_unsent = false;
   size_t lingered = 0;
 

@@ -70,7 +70,7 @@ std::string head_of(const Response& response, const Plan& plan, const Envelope& 
     if (envelope.head_only && !declared.empty()) {
       out.append("Content-Length: ").append(declared).append("\r\n");
     } else {
-      out += fmt::format("Content-Length: {}\r\n", plan.length);
+      out.append("Content-Length: ").append(std::to_string(plan.length)).append("\r\n");
     }
   } else if (plan.framing == Framing::kChunked) {
     out += "Transfer-Encoding: chunked\r\n";
