@@ -1,10 +1,13 @@
 // Goal: after any sequence of operations every ref shows exactly what a naive model shows.
-// Method: random operations against maps of maps, on memory and on disk; the seed is printed and TARN_SEED replays one.
+// Method: random operations against maps of maps, on memory and on disk. A seed that fails is made smaller: TARN_SEED
+// and TARN_OPS, which are printed, replay what is left of it.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <set>
 
+#include "base/testing/fewer.h"
+#include "base/testing/victim.h"
 #include "versioning/testing/world.h"
 
 namespace tarn::versioning {
@@ -19,6 +22,7 @@ using Map = std::map<std::string, std::string>;  // path -> content
 struct ModelCommit {
   Map map;
   std::vector<CommitId> parents;
+  int born = -1;  ///< the operation that made it
 };
 struct ModelBranch {
   CommitId head;
@@ -29,16 +33,21 @@ std::string etag(const std::string& content) { return base::to_hex(base::md5(con
 
 class Model {
  public:
-  Model(Backend backend, uint64_t seed) : world_(backend, seed), dice_(seed * 7919 + 1), repo_(world_.repository()) {
+  Model(Backend backend, uint64_t seed) : world_(backend, seed), seed_(seed), dice_(0), repo_(world_.repository()) {
     const CommitId head = must(engine().get_branch(ctx_, repo_, "main")).head;
     commits_[head] = {};
     branches_["main"] = {head, {}};
   }
 
-  void run(int operations) {
-    for (int i = 0; i < operations && !::testing::Test::HasFailure(); ++i) {
+  /// Each operation has its own dice, so that the others stay what they are when one is left out.
+  /// @param told  prints what is done.
+  void run(const std::set<int>& operations, bool told) {
+    for (const int i : operations) {
+      if (::testing::Test::HasFailure()) break;
+      dice_ = base::SeededRandom((seed_ * 7919 + static_cast<uint64_t>(i)) * 2654435761 + 1);
+      at_ = i;
+      last_ = "nothing";
       const size_t chosen = roll(24);
-      last_ = std::to_string(chosen);
       switch (chosen) {
         case 0:
         case 1:
@@ -78,7 +87,7 @@ class Model {
           cherry_pick();
           break;
         case 19:
-          roll(4) == 0 ? world_.open() : delete_branch();
+          roll(4) == 0 ? restart() : delete_branch();
           break;
         case 20:
         case 21:
@@ -91,7 +100,7 @@ class Model {
           roll(6) == 0 ? fold() : log();
           break;
       }
-      (void)any_branch();
+      if (told) std::printf("%5d  %s\n", i, last_.c_str());
       for (const auto& [name, unused] : branches_) check(name);
       if (::testing::Test::HasFailure()) ADD_FAILURE() << "after operation " << i << ": " << last_;
     }
@@ -103,9 +112,24 @@ class Model {
  private:
   Engine& engine() { return *world_.engine; }
   size_t roll(size_t sides) { return dice_.u64() % sides; }
-  std::string any_branch() { return std::next(branches_.begin(), static_cast<long>(roll(branches_.size())))->first; }
+  /// By a draw for each one there is: what else is there does not matter much, so that a choice stays the same when
+  /// other operations are left out.
+  std::string any_branch() {
+    const uint64_t draw = dice_.u64();
+    return std::max_element(branches_.begin(), branches_.end(),
+                            [&](const auto& a, const auto& b) {
+                              return base::xxh3_64(a.first, draw) < base::xxh3_64(b.first, draw);
+                            })
+        ->first;
+  }
   std::string any_path() { return std::string(1, static_cast<char>('a' + roll(3))) + "/" + std::to_string(roll(12)); }
-  CommitId any_commit() { return std::next(commits_.begin(), static_cast<long>(roll(commits_.size())))->first; }
+  CommitId any_commit() {
+    const uint64_t draw = dice_.u64();
+    const auto rank = [&](const ModelCommit& commit) { return base::xxh3_64(std::to_string(commit.born), draw); };
+    return std::max_element(commits_.begin(), commits_.end(),
+                            [&](const auto& a, const auto& b) { return rank(a.second) < rank(b.second); })
+        ->first;
+  }
   static Map etags(const Map& map) {
     Map out;
     for (const auto& [path, content] : map) out[path] = etag(content);
@@ -113,6 +137,17 @@ class Model {
   }
   bool dirty(const ModelBranch& b) { return b.view != commits_[b.head].map; }
 
+  template <class... Word>
+  void say(const Word&... words) {
+    last_.clear();
+    ((last_ += words, last_ += ' '), ...);
+  }
+  static std::string brief(const CommitId& id) { return id.hex().substr(0, 8); }
+
+  void restart() {
+    say("restart");
+    world_.open();
+  }
   void check(const std::string& name) {
     const ModelBranch& b = branches_[name];
     EXPECT_EQ(must(engine().get_branch(ctx_, repo_, name)).head, b.head) << name;
@@ -122,20 +157,23 @@ class Model {
 
   void put() {
     const std::string name = any_branch(), path = any_path(), content = std::to_string(roll(5));
+    say("put", name, path, "=", content);
     world_.put(repo_, name, path, content);
     branches_[name].view[path] = content;
   }
   void remove() {
     const std::string name = any_branch(), path = any_path();
+    say("remove", name, path);
     must(engine().stage_removal(ctx_, repo_, name, path));
     branches_[name].view.erase(path);
   }
   void landed(const std::string& name, const Commit& commit, Map map) {
-    commits_[commit.id] = {map, commit.parents};
+    commits_[commit.id] = {map, commit.parents, at_};
     branches_[name] = {commit.id, std::move(map)};
   }
   void commit() {
     const std::string name = any_branch();
+    say("commit", name);
     ModelBranch& b = branches_[name];
     if (!dirty(b)) {
       CommitSpec spec;
@@ -149,14 +187,16 @@ class Model {
   }
   void branch() {
     if (branches_.size() > 5) return;
-    const std::string name = "b" + std::to_string(next_++);
+    const std::string name = "b" + std::to_string(at_);
     const CommitId at = any_commit();
+    say("branch", name, "at", brief(at));
     must(engine().create_branch(ctx_, repo_, name, at.hex()));
     branches_[name] = {at, commits_[at].map};
   }
   void delete_branch() {
     const std::string name = any_branch();
     if (name == "main") return;
+    say("delete", name);
     must(engine().delete_branch(ctx_, repo_, name));
     branches_.erase(name);
   }
@@ -165,6 +205,7 @@ class Model {
     ModelBranch& b = branches_[name];
     const Map& head = commits_[b.head].map;
     const std::string prefix = roll(2) ? "" : std::string(1, static_cast<char>('a' + roll(3))) + "/";
+    say("reset", name, prefix);
     must(engine().reset(ctx_, repo_, name, prefix, true));
     std::erase_if(b.view, [&](const auto& item) { return item.first.starts_with(prefix); });
     for (const auto& [path, content] : head)
@@ -174,6 +215,7 @@ class Model {
     const std::string name = any_branch();
     const CommitId at = any_commit();
     ModelBranch& b = branches_[name];
+    say("hard-reset", name, "to", brief(at));
     const auto done = engine().hard_reset(ctx_, repo_, name, at.hex());
     EXPECT_EQ(done.ok(), !dirty(b));
     if (done) b = {at, commits_[at].map};
@@ -251,7 +293,9 @@ class Model {
     ModelBranch& b = branches_[name];
     const Map before = commits_[b.head].map;
     Map after = before;
+    say("import", name);
     for (const auto& [path, content] : edits) {
+      last_ += path + "=" + content.value_or("none") + " ";
       list.push_back({path, content ? std::optional(entry_of(*content)) : std::nullopt});
       if (content)
         after[path] = *content;
@@ -281,13 +325,15 @@ class Model {
         else
           view[path] = is->second;
       }
-    commits_[commit.id] = {after, commit.parents};
+    commits_[commit.id] = {after, commit.parents, at_};
     b = {commit.id, std::move(view)};
   }
   void tag() {
     const std::string name = "t" + std::to_string(roll(3));
     const bool there = tags_.contains(name);
+    say("tag", name);
     if (there && roll(2)) {
+      last_ += "goes";
       must(engine().delete_tag(ctx_, repo_, name));
       tags_.erase(name);
       return;
@@ -298,11 +344,15 @@ class Model {
     EXPECT_EQ(made.ok(), force || !there);
     if (made) tags_[name] = at;
   }
-  void fold() { must(engine().fold_packs(ctx_, repo_)); }
+  void fold() {
+    say("fold");
+    must(engine().fold_packs(ctx_, repo_));
+  }
   /// Every ancestor once, none before its child, in pages of any size; and with a path the ones that changed it.
   void log() {
     const CommitId from = branches_[any_branch()].head;
     const std::string path = any_path();
+    say("log of", brief(from));
     LogQuery query;
     query.amount = 1 + roll(9);
     if (roll(2)) query.objects = {path};
@@ -327,6 +377,7 @@ class Model {
   void merge() {
     const std::string source = any_branch(), destination = any_branch();
     if (source == destination) return;
+    say("merge", source, "into", destination);
     const CommitId from = branches_[source].head, to = branches_[destination].head;
     const CommitId base = must(engine().merge_base(ctx_, repo_, from, to));
     EXPECT_TRUE(best_bases(from, to).contains(base)) << "not a best common ancestor";
@@ -339,6 +390,7 @@ class Model {
     const std::string name = any_branch();
     const CommitId undone = any_commit();
     if (commits_[undone].parents.size() != 1) return;
+    say("revert", brief(undone), "on", name);
     world_.clock.advance(1000);
     const auto got = engine().revert(ctx_, repo_, name, undone.hex(), 0, {});
     expect_three_way(name, got, commits_[undone].map, commits_[commits_[undone].parents[0]].map);
@@ -347,35 +399,69 @@ class Model {
     const std::string name = any_branch();
     const CommitId picked = any_commit();
     if (commits_[picked].parents.empty()) return;
+    say("cherry-pick", brief(picked), "on", name);
     world_.clock.advance(1000);
     const auto got = engine().cherry_pick(ctx_, repo_, name, picked.hex(), 1, {});
     expect_three_way(name, got, commits_[commits_[picked].parents[0]].map, commits_[picked].map);
   }
 
   World world_;
+  const uint64_t seed_;
   base::SeededRandom dice_;
   Context ctx_;
   Repository repo_;
   std::map<CommitId, ModelCommit> commits_;
   std::map<std::string, ModelBranch> branches_;
   std::map<std::string, CommitId> tags_;
-  int next_ = 0;
+  int at_ = 0;  ///< the operation that runs
   std::string last_;
 };
 
-/// TARN_SEED: only this one. TARN_MODEL_SECONDS: as many seeds as fit into them, for long runs.
+std::string variable(const char* name) {
+  const char* text = std::getenv(name);
+  return text ? text : "";
+}
+
+/// Takes operations away while the seed still fails, each try in a process of its own, and shows what is left.
+void make_smaller(const std::string& test, uint64_t seed, const std::set<int>& operations) {
+  const auto environment = [&](const std::set<int>& kept) {
+    return std::map<std::string, std::string>{{"TARN_SEED", std::to_string(seed)},
+                                              {"TARN_OPS", base::testing::list_of(kept)}};
+  };
+  const auto fails = [&](const std::set<int>& fewer) {
+    return !fewer.empty() && base::testing::run_again(test, environment(fewer), true) != 0;
+  };
+  if (!fails(operations)) {
+    std::printf("seed %llu does not fail again in a process of its own\n", static_cast<unsigned long long>(seed));
+    return;
+  }
+  const std::set<int> left = base::testing::fewer_that_fail(operations, 120, fails);
+  std::printf("seed %llu fails with %zu of its %zu operations:\n", static_cast<unsigned long long>(seed), left.size(),
+              operations.size());
+  base::testing::run_again(test, environment(left), false);
+  std::printf("repeat with: TARN_SEED=%llu TARN_OPS=%s versioning_test --gtest_filter=%s\n",
+              static_cast<unsigned long long>(seed), base::testing::list_of(left).c_str(), test.c_str());
+}
+
+/// TARN_SEED: only this one. TARN_OPS: only these operations of it. TARN_MODEL_SECONDS: as many seeds as fit into them,
+/// for long runs.
 void run(Backend backend, uint64_t first, uint64_t count, int operations) {
-  if (const char* text = std::getenv("TARN_SEED")) {
-    first = std::strtoull(text, nullptr, 10);
+  if (const std::string text = variable("TARN_SEED"); !text.empty()) {
+    first = std::strtoull(text.c_str(), nullptr, 10);
     count = 1;
   }
+  std::set<int> all;
+  for (int i = 0; i < operations; ++i) all.insert(i);
+  const std::string only = variable("TARN_OPS");
   const int64_t start = base::system_clock().steady_ms();
-  int64_t more_ms = 0;
-  if (const char* text = std::getenv("TARN_MODEL_SECONDS")) more_ms = std::strtoll(text, nullptr, 10) * 1000;
+  const int64_t more_ms = count == 1 ? 0 : std::strtoll(variable("TARN_MODEL_SECONDS").c_str(), nullptr, 10) * 1000;
   for (uint64_t seed = first; seed < first + count || base::system_clock().steady_ms() - start < more_ms; ++seed) {
     SCOPED_TRACE("TARN_SEED=" + std::to_string(seed));
-    Model(backend, seed).run(operations);
-    if (::testing::Test::HasFailure()) return;
+    Model(backend, seed).run(only.empty() ? all : base::testing::items_of(only), !only.empty());
+    if (!::testing::Test::HasFailure()) continue;
+    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+    if (only.empty()) make_smaller(std::string(test->test_suite_name()) + "." + test->name(), seed, all);
+    return;
   }
 }
 

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <numeric>
 
+#include "base/testing/fewer.h"
 #include "story.h"
 
 namespace tarn::simulation {
@@ -55,34 +56,17 @@ std::set<int> all_ops(uint64_t seed) {
   return out;
 }
 
-/// Takes operations away while it still fails: halves, quarters, … single ones, within two minutes. Fewer operations
-/// meet in other ways, so each try gets some orders. @param schedule  the one that fails with what is left.
+/// Within two minutes. Fewer operations meet in other ways, so each try gets some orders.
+/// @param schedule  the one that fails with what is left.
 std::set<int> smaller(uint64_t seed, uint64_t& schedule) {
-  std::set<int> ops = all_ops(seed);
-  const auto until = SteadyTime::now() + std::chrono::seconds(120);
-  const auto still_fails = [&](const std::set<int>& fewer) {
+  return base::testing::fewer_that_fail(all_ops(seed), 120, [&](const std::set<int>& fewer) {
     for (const uint64_t order : {schedule, schedule + 1, schedule + 2, schedule + 3, schedule + 4, schedule + 5})
       if (!passes(seed, fewer, order).value_or(false)) {
         schedule = order;
         return true;
       }
     return false;
-  };
-  for (size_t chunk = ops.size() / 2; chunk >= 1; chunk /= 2) {
-    bool again = true;
-    while (again && SteadyTime::now() < until) {
-      again = false;
-      const std::vector<int> now(ops.begin(), ops.end());
-      for (size_t from = 0; from < now.size() && SteadyTime::now() < until; from += chunk) {
-        std::set<int> fewer = ops;
-        for (size_t i = from; i < std::min(now.size(), from + chunk); ++i) fewer.erase(now[i]);
-        if (fewer.size() == ops.size() || !still_fails(fewer)) continue;
-        ops = std::move(fewer);
-        again = true;
-      }
-    }
-  }
-  return ops;
+  });
 }
 
 int show(uint64_t seed, const std::optional<std::set<int>>& ops, uint64_t schedule, bool story) {
@@ -104,8 +88,7 @@ int report_failure(uint64_t seed) {
   std::fflush(stdout);
   uint64_t schedule = 0;
   const std::set<int> ops = smaller(seed, schedule);
-  std::string list;
-  for (const int op : ops) list += (list.empty() ? "" : ",") + std::to_string(op);
+  const std::string list = base::testing::list_of(ops);
   const pid_t child = ::fork();
   if (child == 0) {
     ::alarm(60);
@@ -232,11 +215,7 @@ int run(int count, char** values) {
     } else if (name == "--jobs") {
       arguments.jobs = std::max(1, std::atoi(value.c_str()));
     } else if (name == "--ops") {
-      arguments.ops.emplace();
-      for (size_t at = 0; at < value.size();) {
-        arguments.ops->insert(std::atoi(value.c_str() + at));
-        at = std::min(value.find(',', at), value.size() - 1) + 1;
-      }
+      arguments.ops = base::testing::items_of(value);
     } else {
       usage();
       return 2;
