@@ -22,16 +22,27 @@ class CountingHome final : public detail::PackHome {
   }
   void set_pending(const std::string&, std::shared_ptr<detail::PendingPack>) override {}
   Result<void> write(const Context&, const std::string& id, std::string_view bytes) override {
+    base::Lock lock(mutex_);
+    if (failing && --*failing < 0) return Error(Code::kUnavailable, "store", "planted");
+    ++under_way_;
+    changed_.notify_all();
+    if (together > 0) changed_.wait(lock, [&] { return under_way_ >= together; });
     packs[id] = bytes;
+    order.push_back(id);
     return {};
   }
   void publish(const NodeId&, std::shared_ptr<const Node>) override {}
   std::optional<Location> find_written(const NodeId&) override { return std::nullopt; }
   void remember_written(const NodeId&, const Location&) override {}
   std::map<std::string, std::string> packs;
+  std::vector<std::string> order;  ///< in which they were written
+  size_t together = 0;             ///< a write waits until so many have begun
+  std::optional<int> failing;      ///< so many writes succeed, the others fail
 
  private:
-  size_t ids_ = 0;
+  size_t ids_ = 0, under_way_ = 0;
+  base::Mutex mutex_;
+  base::Condition changed_;
 };
 
 // Goal: leaves that helpers make give the packs that one thread gives, bit for bit, full packs and spilled metadata
@@ -86,6 +97,42 @@ TEST(Build, AnErrorOfTheSourceEndsItWhileHelpersAreAtWork) {
     ASSERT_FALSE(root);
     EXPECT_EQ(root.error().code(), Code::kCancelled);
   }
+}
+
+/// A map of `count` entries, in ascending order.
+ItemSource counted(int count) {
+  return [n = 0, count]() mutable -> Result<std::optional<Item>> {
+    if (n == count) return std::optional<Item>{};
+    return std::optional(Item{"k" + std::to_string(100'000 + n++), Entry{}});
+  };
+}
+
+// Goal: full packs are written beside each other while the next is filled, the one with the commits after all others.
+// Method: a write does not end before a second one has begun.
+TEST(PackFlights, SeveralFullPacksAreWrittenAtOnce) {
+  const auto home = std::make_shared<CountingHome>();
+  home->together = 2;
+  detail::PackWriter writer(home, Codec::kNone, 20'000);
+  ASSERT_TRUE(build({}, small_nodes(), counted(20'000), writer));
+  writer.add_commit(std::string(32, 'c'), "record");
+  ASSERT_TRUE(writer.finish({}));
+  ASSERT_GT(home->order.size(), 4u);
+  EXPECT_EQ(home->order.back(), writer.pack_id());
+}
+
+// Goal: a failed write of a full pack ends the build, and finish() does not say "durable" before that pack is written.
+TEST(PackFlights, AFailedWriteComesBackAndIsTriedAgain) {
+  const auto home = std::make_shared<CountingHome>();
+  home->failing = 1;
+  detail::PackWriter writer(home, Codec::kNone, 20'000);
+  const auto root = build({}, small_nodes(), counted(50'000), writer);
+  ASSERT_FALSE(root);
+  EXPECT_EQ(root.error().code(), Code::kUnavailable);
+  EXPECT_FALSE(writer.finish({}));
+  const size_t written = home->packs.size();
+  home->failing.reset();
+  ASSERT_TRUE(writer.finish({}));
+  EXPECT_GT(home->packs.size(), written + 1) << "those that failed, and the open one";
 }
 
 // Goal: positions are those of a plain map. Method: random maps, every kind of key, from both ends.

@@ -23,7 +23,7 @@ Result<Framed> frame_node(std::string body, const std::vector<Location>& hints, 
 }
 
 PackWriter::PackWriter(std::shared_ptr<PackHome> home, Codec codec, uint64_t size_max, size_t helpers)
-    : home_(std::move(home)), codec_(codec), size_max_(size_max), helpers_(helpers) {
+    : home_(std::move(home)), codec_(codec), size_max_(size_max), helpers_(helpers), flights_(home_) {
   open();
 }
 
@@ -79,10 +79,7 @@ Result<Location> PackWriter::add_node(const Context& ctx, const NodeId& id, std:
 
 Result<Location> PackWriter::add_framed(const Context& ctx, Framed node, Keep keep) {
   if (const auto at = find(node.id)) return *at;
-  if (!tail_.nodes.empty() && pack_->bytes.size() + node.frame.size() > size_max_) {
-    TRY(write(ctx));
-    open();
-  }
+  if (!tail_.nodes.empty() && pack_->bytes.size() + node.frame.size() > size_max_) TRY(go_on(ctx));
   Location at{tail_.pack_id, pack_->bytes.size(), static_cast<uint32_t>(node.frame.size()), node.codec};
   {
     base::Lock lock(pack_->mutex);
@@ -106,7 +103,9 @@ Result<Location> PackWriter::add_framed(const Context& ctx, Framed node, Keep ke
 
 Result<void> PackWriter::finish(const Context& ctx) {
   if (finished_) return Error(Code::kInvalid, "pack", "this pack is written already: begin another");
-  if (!tail_.nodes.empty() || !records_.empty()) TRY(write(ctx));
+  // The pack with the commits comes last: who finds a commit finds its nodes.
+  TRY(flights_.settle(ctx));
+  if (!tail_.nodes.empty() || !records_.empty()) TRY(write_last(ctx));
   finished_ = true;
   for (const auto& [id, at] : known_) home_->remember_written(id, at);
   for (auto& [id, node] : kept_) home_->publish(id, std::move(node));
@@ -114,12 +113,11 @@ Result<void> PackWriter::finish(const Context& ctx) {
   return {};
 }
 
-Result<void> PackWriter::write(const Context& ctx) {
-  // Records and index go behind the nodes in place: a copy would be a pack. After a failure they are taken off again,
-  // so that the write may be tried again.
+Result<void> PackWriter::complete() {
+  // In place: a copy would be a pack.
+  base::Lock lock(pack_->mutex);
   const uint64_t nodes_end = pack_->bytes.size();
-  const auto complete = [&]() -> Result<void> {
-    base::Lock lock(pack_->mutex);
+  const auto append = [&]() -> Result<void> {
     Tail tail = tail_;
     for (const Record& record : records_) {
       const uint64_t offset = pack_->bytes.size();
@@ -128,14 +126,27 @@ Result<void> PackWriter::write(const Context& ctx) {
     }
     return append_tail(pack_->bytes, tail, codec_);
   };
-  const auto put = [&]() -> Result<void> {
-    TRY(complete());
-    KILL_POINT("tree.pack.before_write");
-    return home_->write(ctx, tail_.pack_id, pack_->bytes);
-  };
-  if (auto written = put(); !written) {
+  auto appended = append();
+  if (!appended) pack_->bytes.resize(nodes_end);
+  return appended;
+}
+
+Result<void> PackWriter::go_on(const Context& ctx) {
+  TRY(flights_.wait_for_room());
+  TRY(complete());
+  flights_.send(ctx, tail_.pack_id, pack_);
+  wrote_ = true;
+  open();
+  return {};
+}
+
+Result<void> PackWriter::write_last(const Context& ctx) {
+  const uint64_t nodes_end = pack_->bytes.size();
+  TRY(complete());
+  KILL_POINT("tree.pack.before_write");
+  if (auto written = home_->write(ctx, tail_.pack_id, pack_->bytes); !written) {
     base::Lock lock(pack_->mutex);
-    pack_->bytes.resize(nodes_end);
+    pack_->bytes.resize(nodes_end);  // more may come before it is tried again
     return written;
   }
   KILL_POINT("tree.pack.after_write");

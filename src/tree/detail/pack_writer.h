@@ -1,5 +1,5 @@
 #pragma once
-// The builder behind PackBuilder, and the packs that it has not written yet.
+// The builder behind PackBuilder.
 #include <functional>
 #include <memory>
 #include <optional>
@@ -7,18 +7,13 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/mutex.h"
 #include "tree/detail/node.h"
 #include "tree/detail/pack_file.h"
+#include "tree/detail/pack_flights.h"
+#include "tree/detail/pack_home.h"
 #include "tree/tree.h"
 
 namespace tarn::tree::detail {
-
-/// The bytes of a pack on its way. Threads: one writes, any read.
-struct PendingPack {
-  base::Mutex mutex;
-  std::string bytes;
-};
 
 /// A node ready for a pack: all that costs time is done.
 struct Framed {
@@ -46,19 +41,7 @@ class NodeSink : public PackBuilder {
   virtual void set_entries(uint64_t count) = 0;
 };
 
-/// Where a PackWriter puts its packs.
-class PackHome {
- public:
-  virtual ~PackHome() = default;
-  virtual std::string new_pack_id() = 0;
-  virtual void set_pending(const std::string& pack_id, std::shared_ptr<PendingPack> pack) = 0;  ///< nullptr: no more
-  virtual Result<void> write(const Context& ctx, const std::string& pack_id, std::string_view bytes) = 0;
-  virtual void publish(const NodeId& id, std::shared_ptr<const Node> node) = 0;
-  /// Where a node lies durably already, if that is remembered: a merge of a branch whose trunk stood still writes none.
-  virtual std::optional<Location> find_written(const NodeId& id) = 0;
-  virtual void remember_written(const NodeId& id, const Location& at) = 0;
-};
-
+/// Memory: the open pack, and those on their way.
 class PackWriter final : public NodeSink {
  public:
   PackWriter(std::shared_ptr<PackHome> home, Codec codec, uint64_t size_max, size_t helpers = 0);
@@ -83,7 +66,11 @@ class PackWriter final : public NodeSink {
   void open();
   /// Where a node is already, in this builder's packs or in those before.
   std::optional<Location> find(const NodeId& id);
-  Result<void> write(const Context& ctx);
+  /// Records and index behind the nodes of the open pack. After an error it is as before.
+  Result<void> complete();
+  /// A full pack leaves, another is opened.
+  Result<void> go_on(const Context& ctx);
+  Result<void> write_last(const Context& ctx);
 
   const std::shared_ptr<PackHome> home_;
   const Codec codec_;
@@ -97,6 +84,7 @@ class PackWriter final : public NodeSink {
   size_t kept_bytes_ = 0;
   uint64_t entries_ = 0;
   bool finished_ = false, wrote_ = false;
+  PackFlights flights_;
 };
 
 }  // namespace tarn::tree::detail
