@@ -78,22 +78,49 @@ class StagedItems final : public Items {
   StagedCursor rows_;
 };
 
-/// Changes between two maps; with `rows`, the right one has staged changes laid over it; with `other`, the changes are
-/// from a base to the right and a conflict is what `other` changed in another way.
+/// A list of changes, in key order, below `prefix` from `from` on.
+class ListedChanges final : public tree::ChangeCursor {
+ public:
+  ListedChanges(std::span<const tree::Change> changes, std::string prefix, const std::string& from)
+      : changes_(changes), prefix_(std::move(prefix)) {
+    const auto first =
+        std::lower_bound(changes.begin(), changes.end(), std::max(prefix_, from),
+                         [](const tree::Change& change, const std::string& key) { return change.key < key; });
+    changes_ = changes.subspan(static_cast<size_t>(first - changes.begin()));
+  }
+  Result<std::optional<tree::Change>> next(const Context&) override {
+    if (changes_.empty() || !changes_.front().key.starts_with(prefix_)) return std::optional<tree::Change>();
+    tree::Change change = changes_.front();
+    changes_ = changes_.subspan(1);
+    return std::optional(std::move(change));
+  }
+
+ private:
+  std::span<const tree::Change> changes_;
+  const std::string prefix_;
+};
+
+/// Changes between two maps, from their change-set if it is `known`; with `rows`, the right one has staged changes laid
+/// over it; with `other`, the changes are from a base to the right and a conflict is what `other` changed in another
+/// way.
 class TreeItems final : public Items {
  public:
   TreeItems(const Context& ctx, std::shared_ptr<tree::Packs> packs, tree::Root left, tree::Root right,
-            std::string prefix)
+            std::string prefix, std::optional<std::vector<tree::Change>> known)
       : ctx_(ctx),
         packs_(std::move(packs)),
         left_(std::move(left)),
         right_(std::move(right)),
-        prefix_(std::move(prefix)) {}
+        prefix_(std::move(prefix)),
+        known_(std::move(known)) {}
   void lay_over(StagedCursor rows) { rows_.emplace(std::move(rows)); }
   void compare_with(tree::Root other) { other_ = std::move(other); }
 
   Result<void> seek(const std::string& from) override {
-    cursor_ = tree::diff(packs_, left_, right_, prefix_, from);
+    if (known_)
+      cursor_ = std::make_unique<ListedChanges>(*known_, prefix_, from);
+    else
+      cursor_ = tree::diff(packs_, left_, right_, prefix_, from);
     change_.reset();
     row_.reset();
     ended_ = false;
@@ -139,6 +166,7 @@ class TreeItems final : public Items {
   std::shared_ptr<tree::Packs> packs_;
   const tree::Root left_, right_;
   const std::string prefix_;
+  const std::optional<std::vector<tree::Change>> known_;
   std::optional<StagedCursor> rows_;
   std::optional<tree::Root> other_;
   std::unique_ptr<tree::ChangeCursor> cursor_;
@@ -158,14 +186,23 @@ Result<Page<DiffItem>> EngineImpl::uncommitted(const Context& ctx, const Reposit
   return cut_page(items, query);
 }
 
-// The map of the merge base; the empty one when there is none.
-Result<tree::Root> EngineImpl::base_root(const Context& ctx, const Repository& repository, const Commit& a,
-                                         const Commit& b) {
+Result<std::optional<Commit>> EngineImpl::base_of(const Context& ctx, const Repository& repository, const Commit& a,
+                                                  const Commit& b) {
   const auto ancestor = merge_base(ctx, repository, a.id, b.id);
-  if (!ancestor && ancestor.error().code() == Code::kNotFound) return tree::empty_root(repository.parameters);
+  if (!ancestor && ancestor.error().code() == Code::kNotFound) return std::optional<Commit>();
   if (!ancestor) return ancestor.error();
-  TRY_LET(const Commit at, load_commit(ctx, repository, *ancestor));
-  return at.root;
+  TRY_LET(Commit at, load_commit(ctx, repository, *ancestor));
+  return std::optional(std::move(at));
+}
+
+Result<std::optional<std::vector<tree::Change>>> EngineImpl::change_set(const Context& ctx, tree::Packs& packs,
+                                                                        const CommitId& left, const Commit& right) {
+  std::optional<std::vector<tree::Change>> none;
+  if (right.pack.empty() || right.parents.empty() || right.parents.front() != left) return none;
+  auto known = packs.change_set(ctx, right.pack, right.id.digest().bytes());
+  // A damaged or missing pack is fsck's to report: the trees say the same.
+  if (!known && (known.error().code() == Code::kCorrupt || known.error().code() == Code::kNotFound)) return none;
+  return known;
 }
 
 Result<Page<DiffItem>> EngineImpl::diff(const Context& ctx, const Repository& repository, std::string_view left_ref,
@@ -176,19 +213,26 @@ Result<Page<DiffItem>> EngineImpl::diff(const Context& ctx, const Repository& re
     return Error(Code::kUnsupported, "ref", "only the right side of a two-dot diff may include uncommitted changes");
   const auto store = packs(repository);
   if (type == DiffType::kThreeDot) {
-    TRY_LET(const tree::Root base, base_root(ctx, repository, left.commit, right.commit));
-    TreeItems items(ctx, store, base, right.commit.root, query.prefix);
+    TRY_LET(const auto base, base_of(ctx, repository, left.commit, right.commit));
+    std::optional<std::vector<tree::Change>> known;
+    if (base) {
+      TRY_LET(known, change_set(ctx, *store, base->id, right.commit));
+    }
+    TreeItems items(ctx, store, base ? base->root : tree::empty_root(repository.parameters), right.commit.root,
+                    query.prefix, std::move(known));
     items.compare_with(left.commit.root);
     return cut_page(items, query);
   }
   if (!right_ref.ends_with('$') || !right.branch) {
-    TreeItems items(ctx, store, left.commit.root, right.commit.root, query.prefix);
+    TRY_LET(auto known, change_set(ctx, *store, left.commit.id, right.commit));
+    TreeItems items(ctx, store, left.commit.root, right.commit.root, query.prefix, std::move(known));
     return cut_page(items, query);
   }
   TRY_LET(const auto view, kv_.view(ctx));
   TRY_LET(const Branch record, read_branch(*view, repository, right.branch->name));
   TRY_LET(const Commit head, load_commit(ctx, repository, record.head));
-  TreeItems items(ctx, store, left.commit.root, head.root, query.prefix);
+  TRY_LET(auto known, change_set(ctx, *store, left.commit.id, head));
+  TreeItems items(ctx, store, left.commit.root, head.root, query.prefix, std::move(known));
   items.lay_over(StagedCursor(*view, repository.id, record, query.prefix));
   return cut_page(items, query);
 }
@@ -199,10 +243,11 @@ Result<Page<tree::Conflict>> EngineImpl::conflicts(const Context& ctx, const Rep
                                                    const PageQuery& query) {
   TRY_LET(const Resolved source, resolve(ctx, repository, source_ref));
   TRY_LET(const Resolved destination, resolve(ctx, repository, destination_ref));
-  TRY_LET(const tree::Root base, base_root(ctx, repository, source.commit, destination.commit));
+  TRY_LET(const auto base, base_of(ctx, repository, source.commit, destination.commit));
   const auto store = packs(repository);
-  const auto changes = tree::diff(store, base, source.commit.root, query.prefix,
-                                  query.after.empty() ? std::string() : query.after + '\0');
+  const auto changes =
+      tree::diff(store, base ? base->root : tree::empty_root(repository.parameters), source.commit.root, query.prefix,
+                 query.after.empty() ? std::string() : query.after + '\0');
   Page<tree::Conflict> page;
   while (true) {
     TRY(ctx.check(clock_));

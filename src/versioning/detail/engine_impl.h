@@ -190,7 +190,12 @@ class EngineImpl final : public Engine {
   Commit make_commit(const CommitSpec& spec, std::vector<CommitId> parents, uint64_t generation);
 
   // compare.cc
-  Result<tree::Root> base_root(const Context& ctx, const Repository& repository, const Commit& a, const Commit& b);
+  /// Their merge base; nullopt when they have none: then the empty map is the base.
+  Result<std::optional<Commit>> base_of(const Context& ctx, const Repository& repository, const Commit& a,
+                                        const Commit& b);
+  /// The change-set of `right` when `left` is its first parent and one was kept. Cost: its size.
+  Result<std::optional<std::vector<tree::Change>>> change_set(const Context& ctx, tree::Packs& packs,
+                                                              const CommitId& left, const Commit& right);
 
   // merging.cc
   struct ThreeWay {
