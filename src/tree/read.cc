@@ -118,12 +118,11 @@ Result<std::optional<Entry>> get(const Context& ctx, Packs& packs, const Root& r
     TRY_LET(const auto found, node->internal().keys().lower_bound(key));
     if (found.index == node->count()) return std::optional<Entry>{};
     TRY_LET(node, detail::load_child(ctx, packs, *node, found.index));
+    node->fetch_ahead();
   }
-  TRY_LET(const auto found, node->leaf().keys().lower_bound(key));
-  if (!found.equal) return std::optional<Entry>{};
-  TRY_LET(auto walk, node->leaf().walk(found.index));
   detail::Row row;
-  TRY(walk.step(row));
+  TRY_LET(const bool found, node->leaf().find(key, row));
+  if (!found) return std::optional<Entry>{};
   TRY_LET(Entry entry, detail::load_entry(ctx, packs, *node, row));
   return std::optional(std::move(entry));
 }

@@ -17,6 +17,16 @@ size_t common_prefix(std::string_view a, std::string_view b) {
   return n;
 }
 
+/// The first 8 bytes as a number in their order.
+uint64_t head_of(std::string_view bytes) {
+  char head[8] = {};
+  std::memcpy(head, bytes.data(), std::min<size_t>(8, bytes.size()));
+  return __builtin_bswap64(load_le<uint64_t>(head));
+}
+
+constexpr uint32_t kGroupsIndexed = 4;
+constexpr size_t kLinesAhead = 4;  ///< of memory, that a group usually has
+
 Error damaged() { return corrupt("node", "its keys are cut short or out of range"); }
 
 }  // namespace
@@ -39,23 +49,69 @@ Result<Parser> Keys::group(uint32_t number) const {
   return Parser(bytes_.substr(start));
 }
 
+Result<std::string_view> Keys::first_of(uint32_t number) const {
+  TRY_LET(Parser in, group(number));
+  const uint64_t shared = in.varint();
+  const std::string_view first = in.text();
+  if (in.failed() || shared != 0) return damaged();
+  return first;
+}
+
+KeyIndex Keys::make_index() const {
+  KeyIndex index;
+  if (groups() < kGroupsIndexed) return index;
+  const auto first = first_of(0), last = first_of(groups() - 1);
+  if (!first || !last) return index;
+  const size_t shared = common_prefix(*first, *last);
+  std::vector<uint64_t> firsts;
+  firsts.reserve(groups());
+  for (uint32_t i = 0; i < groups(); ++i) {
+    const auto key = first_of(i);
+    // In their order; else whoever reads them finds the damage.
+    if (!key || key->size() < shared || (!firsts.empty() && head_of(key->substr(shared)) < firsts.back())) return index;
+    firsts.push_back(head_of(key->substr(shared)));
+  }
+  index.shared = first->substr(0, shared);
+  index.firsts = std::move(firsts);
+  return index;
+}
+
 Result<Keys::Found> Keys::lower_bound(std::string_view key) const {
   if (count_ == 0) return Found{};
-  // The last group whose first key is <= key.
-  uint32_t low = 0, high = static_cast<uint32_t>((count_ + kGroup - 1) / kGroup);
+  TRY_LET(const uint32_t group, group_for(key));
+  return lower_bound_in(group, key);
+}
+
+// The last group whose first key is <= key, or the first group.
+Result<uint32_t> Keys::group_for(std::string_view key) const {
+  uint32_t low = 0, high = groups();
+  if (index_ != nullptr) {
+    const std::string_view shared = index_->shared;
+    if (const int order = key.substr(0, shared.size()).compare(shared); order != 0) return order < 0 ? 0 : high - 1;
+    const uint64_t head = head_of(key.substr(shared.size()));
+    uint32_t smaller = 0, not_greater = 0;
+    for (const uint64_t other : index_->firsts) {
+      smaller += other < head ? 1 : 0;
+      not_greater += other <= head ? 1 : 0;
+    }
+    low = std::max(smaller, 1u) - 1;
+    high = std::max(not_greater, 1u);
+  }
   while (high - low > 1) {
     const uint32_t middle = low + (high - low) / 2;
-    TRY_LET(Parser in, group(middle));
-    const uint64_t shared = in.varint();
-    const std::string_view first = in.text();
-    if (in.failed() || shared != 0) return damaged();
+    TRY_LET(const std::string_view first, first_of(middle));
     if (first <= key)
       low = middle;
     else
       high = middle;
   }
-  TRY_LET(Parser in, group(low));
-  const auto start = static_cast<uint32_t>(low * kGroup);
+  return low;
+}
+
+Result<Keys::Found> Keys::lower_bound_in(uint32_t number, std::string_view key) const {
+  TRY_LET(Parser in, group(number));
+  for (size_t ahead = 1; ahead <= kLinesAhead; ++ahead) __builtin_prefetch(in.position() + 64 * ahead);
+  const auto start = static_cast<uint32_t>(number * kGroup);
   const uint32_t end = std::min(count_, start + static_cast<uint32_t>(kGroup));
   // `matched`: bytes that the key before shares with the wanted one, which is greater.
   size_t matched = 0;

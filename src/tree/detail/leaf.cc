@@ -7,6 +7,7 @@ namespace tarn::tree::detail {
 namespace {
 
 constexpr size_t kFixed = 40;
+constexpr size_t kLinesAhead = 5;  ///< of memory, that a group of records usually has
 
 Error damaged(std::string_view what) { return corrupt("leaf", what); }
 
@@ -318,6 +319,25 @@ Result<void> Leaf::Walk::step(Row& row) {
   return {};
 }
 
+Result<Parser> Leaf::record_group(uint32_t number) const {
+  const auto offset = load_le<uint32_t>(record_groups_ + size_t{4} * number);
+  if (offset >= records_.size()) return damaged("a group of records starts outside");
+  return Parser(records_.substr(offset));
+}
+
+Result<bool> Leaf::find(std::string_view key, Row& row) const {
+  if (count() == 0) return false;
+  TRY_LET(const uint32_t group, keys_.group_for(key));
+  TRY_LET(Parser records, record_group(group));
+  for (size_t ahead = 0; ahead < kLinesAhead; ++ahead) __builtin_prefetch(records.position() + 64 * ahead);
+  TRY_LET(const Keys::Found found, keys_.lower_bound_in(group, key));
+  if (!found.equal) return false;
+  __builtin_prefetch(etags_.data() + found.index * kEtagSize);
+  for (auto i = static_cast<uint32_t>(group * kGroup); i < found.index; ++i) skip(records);
+  if (!read(records, found.index, key, row)) return damaged("a record is cut short or out of range");
+  return true;
+}
+
 Result<Leaf::Walk> Leaf::walk(uint32_t index) const {
   Walk w;
   w.leaf_ = this;
@@ -328,9 +348,7 @@ Result<Leaf::Walk> Leaf::walk(uint32_t index) const {
     return w;
   }
   TRY_LET(w.keys_, keys_.walk(start));
-  const auto offset = load_le<uint32_t>(record_groups_ + 4 * (start / kGroup));
-  if (offset >= records_.size()) return damaged("a group of records starts outside");
-  w.records_ = Parser(records_.substr(offset));
+  TRY_LET(w.records_, record_group(static_cast<uint32_t>(start / kGroup)));
   for (; w.next_ < index; ++w.next_) {
     TRY(w.keys_.step());
     skip(w.records_);

@@ -24,6 +24,11 @@ class Leaf {
   uint32_t count() const { return keys_.count(); }
   uint64_t total_bytes() const { return total_bytes_; }
   const Keys& keys() const { return keys_; }
+  void set_index(const KeyIndex* index) { keys_.set_index(index); }
+
+  /// The record of a key into `row`, which keeps `key`; false when there is none. Cost: one search, up to 16 records
+  /// skipped.
+  Result<bool> find(std::string_view key, Row& row) const;
 
   /// Walks the records of one leaf from an index on.
   class Walk {
@@ -48,6 +53,7 @@ class Leaf {
   struct Partition {
     uint64_t id, base;
   };
+  Result<Parser> record_group(uint32_t number) const;
   bool read(Parser& in, uint32_t index, std::string_view key, Row& row) const;
   /// Goes behind a record.
   static void skip(Parser& in);

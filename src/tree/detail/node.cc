@@ -51,6 +51,8 @@ Result<std::shared_ptr<const Node>> Node::make(std::string body, std::string hin
   switch (node->kind_) {
     case detail::Kind::kLeaf: {
       TRY_LET(node->leaf_, detail::Leaf::parse(node->body_));
+      node->index_ = node->leaf_.keys().make_index();
+      if (!node->index_.firsts.empty()) node->leaf_.set_index(&node->index_);
       if (!node->hint_bytes_.empty()) {
         TRY_LET(node->spills_, node->leaf_.spills());
         TRY_LET(node->hints_, detail::Hints::parse(node->hint_bytes_, node->spills_.size()));
@@ -59,6 +61,8 @@ Result<std::shared_ptr<const Node>> Node::make(std::string body, std::string hin
     }
     case detail::Kind::kInternal: {
       TRY_LET(node->internal_, detail::Internal::parse(node->body_));
+      node->index_ = node->internal_.keys().make_index();
+      if (!node->index_.firsts.empty()) node->internal_.set_index(&node->index_);
       TRY_LET(node->hints_, detail::Hints::parse(node->hint_bytes_, node->internal_.count()));
       break;
     }

@@ -30,6 +30,7 @@ class Internal {
   static Result<Internal> parse(std::string_view bytes);
   uint32_t count() const { return keys_.count(); }
   const Keys& keys() const { return keys_; }
+  void set_index(const KeyIndex* index) { keys_.set_index(index); }
   NodeId id(uint32_t index) const { return NodeId({ids_ + size_t{32} * index, 32}); }
   uint64_t entries(uint32_t index) const { return load_le<uint64_t>(counts_ + size_t{8} * index); }
   uint64_t bytes(uint32_t index) const { return load_le<uint64_t>(bytes_ + size_t{8} * index); }
@@ -62,11 +63,15 @@ class Node {
   detail::Ref child(uint32_t index, std::string key) const;
   /// Where a leaf's spilled metadata lies; an empty location when no hint names it.
   Location spill_location(const NodeId& id) const;
+  /// Before a search in it.
+  void fetch_ahead() const { index_.fetch_ahead(); }
   std::string_view body() const { return body_; }
   std::string_view hint_bytes() const { return hint_bytes_; }
   /// The metadata of a chunk.
   std::string_view metadata() const { return std::string_view(body_).substr(detail::kHeaderSize); }
-  size_t memory() const { return sizeof(Node) + body_.capacity() + hint_bytes_.capacity() + 256; }
+  size_t memory() const {
+    return sizeof(Node) + body_.capacity() + hint_bytes_.capacity() + 8 * index_.firsts.size() + 256;
+  }
 
  private:
   struct Access {};  // make_shared() needs a public constructor; this one only make() can call
@@ -80,6 +85,7 @@ class Node {
   uint32_t level_ = 0;
   detail::Leaf leaf_;
   detail::Internal internal_;
+  detail::KeyIndex index_;
   detail::Hints hints_;
   std::vector<NodeId> spills_;
 };

@@ -1,5 +1,7 @@
 #include "tree/detail/node_cache.h"
 
+#include <algorithm>
+
 #include "base/memory_only.h"
 #include "base/metrics.h"
 
@@ -21,10 +23,10 @@ Result<std::shared_ptr<const Node>> NodeCache::get(const Context& ctx, base::Clo
   Shard& s = shard(key);
   base::Lock lock(s.mutex);
   for (;;) {
-    if (const auto it = s.index.find(key); it != s.index.end()) {
-      it->second.used = true;
+    if (Slot* slot = find_locked(s, key)) {
+      slot->used = true;
       hits().add();
-      return it->second.node;
+      return slot->node;
     }
     if (base::MemoryOnly::active()) return base::MemoryOnly::miss();
     const auto flying = s.flights.find(key);
@@ -55,11 +57,11 @@ std::shared_ptr<const Node> NodeCache::find(uint64_t space, const NodeId& id) {
   const Key key{space, id};
   Shard& s = shard(key);
   base::Lock lock(s.mutex);
-  const auto it = s.index.find(key);
-  if (it == s.index.end()) return nullptr;
-  it->second.used = true;
+  Slot* slot = find_locked(s, key);
+  if (slot == nullptr) return nullptr;
+  slot->used = true;
   hits().add();
-  return it->second.node;
+  return slot->node;
 }
 
 void NodeCache::put(uint64_t space, const NodeId& id, std::shared_ptr<const Node> node) {
@@ -69,29 +71,55 @@ void NodeCache::put(uint64_t space, const NodeId& id, std::shared_ptr<const Node
   put_locked(s, key, std::move(node));
 }
 
+NodeCache::Slot* NodeCache::find_locked(Shard& s, const Key& key) {
+  if (s.buckets.empty()) return nullptr;
+  for (uint32_t i = bucket(s, key); i != kNone; i = s.slots[i].next)
+    if (s.slots[i].key == key) return &s.slots[i];
+  return nullptr;
+}
+
 void NodeCache::put_locked(Shard& s, const Key& key, std::shared_ptr<const Node> node) {
-  if (const auto it = s.index.find(key); it != s.index.end()) {
-    s.bytes -= it->second.node->memory();
-    s.order.erase(it->second.place);
-    s.index.erase(it);
-  }
+  if (const Slot* old = find_locked(s, key)) remove_locked(s, static_cast<uint32_t>(old - s.slots.data()));
   const size_t size = node->memory();
   if (size > shard_bytes_max_) return;
-  const auto placed = s.index.emplace(key, Slot{std::move(node), false, {}}).first;
-  s.order.push_front(&placed->first);
-  placed->second.place = s.order.begin();
-  s.bytes += size;
-  while (s.bytes > shard_bytes_max_) {
-    const auto last = s.index.find(*s.order.back());
-    if (last->second.used) {
-      last->second.used = false;
-      s.order.splice(s.order.begin(), s.order, std::prev(s.order.end()));
-      continue;
-    }
-    s.bytes -= last->second.node->memory();
-    s.order.pop_back();
-    s.index.erase(last);
+  while (s.bytes + size > shard_bytes_max_) {
+    if (s.hand >= s.slots.size()) s.hand = 0;
+    Slot& slot = s.slots[s.hand];
+    if (slot.node && !slot.used) remove_locked(s, s.hand);
+    slot.used = false;
+    ++s.hand;
   }
+  if (s.free.empty()) grow_locked(s);
+  const uint32_t number = s.free.back();
+  s.free.pop_back();
+  uint32_t& first = bucket(s, key);
+  s.slots[number] = {key, std::move(node), first, false};
+  first = number;
+  s.bytes += size;
+}
+
+void NodeCache::remove_locked(Shard& s, uint32_t number) {
+  Slot& slot = s.slots[number];
+  uint32_t* at = &bucket(s, slot.key);
+  while (*at != number) at = &s.slots[*at].next;
+  *at = slot.next;
+  s.bytes -= slot.node->memory();
+  slot = {};
+  s.free.push_back(number);
+}
+
+// Twice the slots, and as many buckets.
+void NodeCache::grow_locked(Shard& s) {
+  constexpr size_t kFirst = 16;
+  const size_t before = s.slots.size(), after = std::max(kFirst, 2 * before);
+  s.slots.resize(after);
+  s.buckets.assign(after, kNone);
+  for (size_t i = 0; i < before; ++i) {  // all are taken
+    uint32_t& first = bucket(s, s.slots[i].key);
+    s.slots[i].next = first;
+    first = static_cast<uint32_t>(i);
+  }
+  for (size_t i = after; i > before; --i) s.free.push_back(static_cast<uint32_t>(i - 1));
 }
 
 size_t NodeCache::bytes() const {

@@ -3,9 +3,9 @@
 // one node load it once.
 #include <array>
 #include <functional>
-#include <list>
 #include <memory>
 #include <unordered_map>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/mutex.h"
@@ -40,26 +40,35 @@ class NodeCache {
   struct KeyHash {
     size_t operator()(const Key& k) const { return base::DigestHash{}(k.id) ^ (k.space * 0x9e3779b97f4a7c15u); }
   };
-  /// A hit sets a mark and moves nothing: it costs the index entry and the node, no neighbours.
-  struct Slot {
-    std::shared_ptr<const Node> node;
-    bool used = false;  ///< since it came, or since its last chance
-    std::list<const Key*>::iterator place;
+  /// One line of memory: a hit sets a mark, moves nothing and touches no neighbour.
+  struct alignas(64) Slot {
+    Key key;
+    std::shared_ptr<const Node> node;  ///< nullptr: the slot is free
+    uint32_t next = kNone;             ///< of the same bucket
+    bool used = false;                 ///< since it came, or since the hand passed it
   };
   struct Flight {
     bool done = false;
     std::optional<Result<std::shared_ptr<const Node>>> result;
   };
+  /// Slots in a ring: a hand passes over those that were used since its last visit, and takes the others.
   struct Shard {
     mutable base::Mutex mutex;
     base::Condition landed;
-    std::list<const Key*> order;  ///< the next to go is last; keys lie in the index
-    std::unordered_map<Key, Slot, KeyHash> index;
+    std::vector<uint32_t> buckets;  ///< a power of two of them: the first slot of each; short, so that it stays near
+    std::vector<Slot> slots;
+    std::vector<uint32_t> free;
+    uint32_t hand = 0;
     std::unordered_map<Key, std::shared_ptr<Flight>, KeyHash> flights;
     size_t bytes = 0;
   };
+  static constexpr uint32_t kNone = UINT32_MAX;
   Shard& shard(const Key& key) { return shards_[KeyHash{}(key) >> 8 & (kShards - 1)]; }
+  static uint32_t& bucket(Shard& s, const Key& key) { return s.buckets[KeyHash{}(key) >> 16 & (s.buckets.size() - 1)]; }
+  static Slot* find_locked(Shard& s, const Key& key);
   void put_locked(Shard& s, const Key& key, std::shared_ptr<const Node> node);
+  static void remove_locked(Shard& s, uint32_t number);
+  static void grow_locked(Shard& s);
 
   const size_t shard_bytes_max_;
   std::atomic<uint64_t> spaces_{1};
