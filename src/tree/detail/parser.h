@@ -108,9 +108,11 @@ class Arena {
     if (!second.empty()) std::memcpy(at + first.size(), second.data(), second.size());
     return {at, first.size() + second.size()};
   }
+  /// Keeps its first block for what comes next.
   void clear() {
     blocks_.clear();
-    rest_ = 0;
+    at_ = first_.get();
+    rest_ = first_ ? kBlock : 0;
   }
 
  private:
@@ -118,7 +120,9 @@ class Arena {
   char* take(size_t size) {
     if (size > rest_) {
       if (size > kBlock / 4) return blocks_.emplace_back(std::make_unique_for_overwrite<char[]>(size)).get();
-      at_ = blocks_.emplace_back(std::make_unique_for_overwrite<char[]>(kBlock)).get();
+      auto& block = first_ ? blocks_.emplace_back() : first_;
+      block = std::make_unique_for_overwrite<char[]>(kBlock);
+      at_ = block.get();
       rest_ = kBlock;
     }
     char* at = at_;
@@ -126,6 +130,7 @@ class Arena {
     rest_ -= size;
     return at;
   }
+  std::unique_ptr<char[]> first_;
   std::vector<std::unique_ptr<char[]>> blocks_;
   char* at_ = nullptr;
   size_t rest_ = 0;
