@@ -42,7 +42,7 @@ class DiskCacheTest : public ::testing::Test {
   }
   /// An object in the store that the cache has not seen.
   std::string store(const Name& name, size_t size) {
-    const std::string bytes = random_bytes(size, base::xxh3_64(name.str()));
+    std::string bytes = random_bytes(size, base::xxh3_64(name.str()));
     EXPECT_TRUE(near->put(ctx, name, bytes));
     return bytes;
   }
@@ -148,11 +148,42 @@ TEST_F(DiskCacheTest, ConcurrentMissesOfABlockAreOneRead) {
 }
 
 TEST_F(DiskCacheTest, EveryByteIsFetchedOnceHoweverManyReadIt) {
-  const std::string bytes = store(data(1), 40 * kBlock + 5);
-  std::vector<base::Thread> threads;
-  for (int t = 0; t < 8; ++t) threads.emplace_back([&] { EXPECT_EQ(read(data(1)), bytes); });
-  threads.clear();
-  EXPECT_EQ(far.bytes, static_cast<int64_t>(bytes.size()));
+  options.block_bytes = cache_file::kChunkBytes;
+  cache = nullptr;
+  cache = DiskCache::open(disk, "/cache", far, options).value();
+  for (uint64_t i = 0; i < 10; ++i) {
+    const std::string bytes = store(data(i), 40 * cache_file::kChunkBytes + 5);
+    const int64_t before = far.bytes;
+    std::vector<base::Thread> threads;
+    for (int t = 0; t < 12; ++t) threads.emplace_back([&] { EXPECT_EQ(read(data(i)), bytes); });
+    threads.clear();
+    ASSERT_EQ(far.bytes - before, static_cast<int64_t>(bytes.size()));
+  }
+}
+
+TEST_F(DiskCacheTest, WhoComesWhileABlockIsBeingWrittenHasItAtOnce) {
+  const std::string bytes = store(data(1), kBlock - 5);
+  base::Mutex mutex;
+  base::Condition changed;
+  bool served = false, in_time = false;
+  base::Thread late;
+  disk.set_fault([&](DiskOp op, const std::string&) -> std::optional<Error> {  // called under the disk's lock
+    if (op != DiskOp::kAppend || late.joinable()) return std::nullopt;
+    late = base::Thread([&] {
+      EXPECT_EQ(read(data(1)), bytes);
+      base::Lock lock(mutex);
+      served = true;
+      changed.notify_all();
+    });
+    base::Lock lock(mutex);
+    in_time = changed.wait_for(lock, std::chrono::seconds(10), [&] { return served; });
+    return std::nullopt;
+  });
+  EXPECT_EQ(read(data(1)), bytes);
+  late.join();
+  disk.set_fault(nullptr);
+  EXPECT_TRUE(in_time);
+  EXPECT_EQ(far.opens, 1);
 }
 
 TEST_F(DiskCacheTest, WhoWaitsDoesNotEndWithTheLeader) {
@@ -167,7 +198,15 @@ TEST_F(DiskCacheTest, WhoWaitsDoesNotEndWithTheLeader) {
   base::Thread leader([&] { EXPECT_EQ(cache->read(gone, data(1), 0, {}).error().code(), Code::kCancelled); });
   while (!inside) base::Thread([] {}).join();
   base::Thread follower([&] { EXPECT_EQ(read(data(1)), bytes); });
+  base::Mutex mutex;
+  base::Condition never;
+  {
+    base::Lock lock(mutex);  // long enough for the follower to wait
+    (void)never.wait_for(lock, std::chrono::milliseconds(200), [] { return false; });
+  }
   gone.cancel();
+  follower.join();
+  EXPECT_EQ(far.opens, 2);
 }
 
 TEST_F(DiskCacheTest, ErrorsOfTheStoreArePassedOnAndNotKept) {
@@ -380,6 +419,38 @@ TEST_F(DiskCacheTest, AReadThatARemovalOvertakesIsNotKept) {
   };
   EXPECT_EQ(read(data(1)), std::string(1'000, 'o'));
   EXPECT_TRUE(files().empty());
+}
+
+TEST_F(DiskCacheTest, WhatIsReadWhileItIsBeingRemovedIsNotKept) {
+  const std::string bytes = store(data(1), 1'000);
+  far.before_remove = [&](const Name& name) { EXPECT_EQ(read(name), bytes); };
+  ASSERT_TRUE(cache->remove(ctx, data(1)));
+  EXPECT_EQ(cache->read(ctx, data(1), 0, {}).error().code(), Code::kNotFound);
+  EXPECT_EQ(cache->stat(ctx, data(1)).error().code(), Code::kNotFound);
+  EXPECT_TRUE(files().empty());
+}
+
+TEST_F(DiskCacheTest, NoCrashBringsBackWhatWasRemoved) {
+  store(data(1), 1'000);
+  read(data(1));
+  // The kernel has written everything back by now.
+  const std::string path = files().at(0);
+  ASSERT_TRUE(disk.open(path, base::OpenMode::kAppend).value()->sync());
+  ASSERT_TRUE(disk.sync_directory(path.substr(0, path.rfind('/'))));
+  ASSERT_TRUE(cache->remove(ctx, data(1)));
+  ASSERT_TRUE(near->put(ctx, data(1), std::string(1'000, 'n')));
+  cache.reset();
+  disk.crash(SimulatedDisk::Loss::kAll);
+  reopen();
+  EXPECT_EQ(read(data(1)), std::string(1'000, 'n'));
+}
+
+TEST_F(DiskCacheTest, ANameThatSomebodyElseFreedIsNew) {
+  store(pack(1), 1'000);
+  read(pack(1));
+  ASSERT_TRUE(near->remove(ctx, pack(1)));
+  ASSERT_TRUE(cache->put(ctx, pack(1), "new"));
+  EXPECT_EQ(read(pack(1)), "new");
 }
 
 TEST_F(DiskCacheTest, AReaderKeepsItsBytesWhenTheObjectIsRemoved) {

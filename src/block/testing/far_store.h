@@ -21,6 +21,7 @@ class FarStore final : public Forwarding {
   std::atomic<int64_t> bytes{0};  ///< that readers were given
   /// Asked before every read; an Error is what the caller gets.
   std::function<std::optional<Error>(const Name&, uint64_t offset)> before;
+  std::function<void(const Name&)> before_remove;
   /// Bytes after which every reader fails; negative: none does.
   std::atomic<int64_t> break_after{-1};
 
@@ -42,7 +43,17 @@ class FarStore final : public Forwarding {
   }
   Result<std::string> read(const Context& ctx, const Name& name, uint64_t offset,
                            std::optional<uint64_t> length) override {
-    return Store::read(ctx, name, offset, length);
+    TRY_LET(const auto reader, open(ctx, name, offset, length));
+    std::string bytes;
+    for (char part[16 << 10];;) {
+      TRY_LET(const size_t got, reader->read(part, sizeof part));
+      if (got == 0) return bytes;
+      bytes.append(part, got);
+    }
+  }
+  Result<void> remove(const Context& ctx, const Name& name) override {
+    if (before_remove) before_remove(name);
+    return inner_.remove(ctx, name);
   }
   Result<Info> stat(const Context& ctx, const Name& name) override {
     ++stats;
