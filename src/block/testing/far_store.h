@@ -44,11 +44,11 @@ class FarStore final : public Forwarding {
   Result<std::string> read(const Context& ctx, const Name& name, uint64_t offset,
                            std::optional<uint64_t> length) override {
     TRY_LET(const auto reader, open(ctx, name, offset, length));
-    std::string bytes;
+    std::string all;
     for (char part[16 << 10];;) {
       TRY_LET(const size_t got, reader->read(part, sizeof part));
-      if (got == 0) return bytes;
-      bytes.append(part, got);
+      if (got == 0) return all;
+      all.append(part, got);
     }
   }
   Result<void> remove(const Context& ctx, const Name& name) override {
