@@ -65,11 +65,11 @@ std::optional<std::string> decode64(std::string_view text, std::string_view alph
 }  // namespace
 
 std::string to_hex(std::string_view bytes) {
-  std::string out;
-  out.reserve(bytes.size() * 2);
+  std::string out(bytes.size() * 2, '\0');
+  char* at = out.data();
   for (const char c : bytes) {
-    out.push_back(kHex[static_cast<unsigned char>(c) >> 4]);
-    out.push_back(kHex[static_cast<unsigned char>(c) & 15]);
+    *at++ = kHex[static_cast<unsigned char>(c) >> 4];
+    *at++ = kHex[static_cast<unsigned char>(c) & 15];
   }
   return out;
 }

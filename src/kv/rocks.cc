@@ -216,7 +216,7 @@ class RocksView final : public View {
   std::shared_ptr<const Moment> moment_;
 };
 
-/// Versions as the store will have them after the batches taken so far; only the applier has one.
+/// Versions as the store will have them after the batches taken so far; only the leader has one.
 class Overlay {
  public:
   Overlay(Now& now, std::shared_ptr<const Moment> base) : now_(now), base_(std::move(base)) {}
@@ -247,11 +247,12 @@ class Overlay {
   std::vector<std::pair<std::string, std::string>> erased_;
 };
 
-/// A caller that waits for its batch.
+/// A caller that waits for its batch, or for its turn to write the next group.
 struct Waiter {
   const Batch* batch;
   size_t bytes;
-  std::shared_ptr<base::Bell> done = std::make_shared<base::Bell>();
+  std::shared_ptr<base::Bell> turn;  ///< of who found others before it
+  bool done = false;
   Result<Sequence> result{Sequence{0}};
 };
 
@@ -263,17 +264,7 @@ class RocksStore final : public Store {
         options_(options),
         now_(std::make_shared<Now>(std::make_shared<Moment>(db_, last))),
         applies_(base::metrics().counter("tarn_kv_applies_total")),
-        groups_(base::metrics().counter("tarn_kv_groups_total")),
-        applier_([this] { run(); }) {}
-
-  ~RocksStore() override {
-    {
-      base::Lock lock(mutex_);
-      closing_ = true;
-    }
-    work_.notify_all();
-    applier_.join();
-  }
+        groups_(base::metrics().counter("tarn_kv_groups_total")) {}
 
   Result<std::optional<Row>> get(const Context& ctx, std::string_view key) override {
     TRY(ctx.check(*options_.clock));
@@ -288,40 +279,47 @@ class RocksStore final : public Store {
   }
   Result<Sequence> apply(const Context& ctx, const Batch& batch) override {
     TRY(ctx.check(*options_.clock));
-    Waiter waiter{&batch, 0};
+    Waiter waiter{&batch, 0, nullptr};
     for (const auto& step : batch.steps()) waiter.bytes += step.key.size() + step.value.size() + 32;
-    bool first = false;
+    bool leads = false;
     {
       base::Lock lock(mutex_);
-      if (closing_) return Error(Code::kUnavailable, "store", "the store is closing");
+      leads = queue_.empty();
+      if (!leads) waiter.turn = std::make_shared<base::Bell>();
       queue_.push_back(&waiter);
-      first = queue_.size() == 1;
     }
-    if (first) work_.notify_one();
     // Once taken, a batch has an outcome soon; a deadline in between would only make it unknown.
-    waiter.done->wait();
+    if (!leads) waiter.turn->wait();
+    if (!waiter.done) lead();
     return std::move(waiter.result);
   }
 
  private:
-  void run() {
-    while (true) {
-      std::vector<Waiter*> group;
-      {
-        base::Lock lock(mutex_);
-        work_.wait(lock, [this] { return closing_ || !queue_.empty(); });
-        if (queue_.empty()) return;
-        for (size_t bytes = 0; !queue_.empty() && group.size() < kGroupBatches && bytes < kGroupBytes;) {
-          bytes += queue_.front()->bytes;
-          group.push_back(queue_.front());
-          queue_.pop_front();
-        }
+  /// Writes a group, the caller's batch first. Whoever comes meanwhile stays in the queue behind it: one of them is the
+  /// next to lead, before this group's callers are told.
+  void lead() {
+    std::vector<Waiter*> group;
+    {
+      base::Lock lock(mutex_);
+      size_t bytes = 0;
+      for (Waiter* waiter : queue_) {
+        if (group.size() == kGroupBatches || bytes >= kGroupBytes) break;
+        bytes += waiter->bytes;
+        group.push_back(waiter);
       }
-      apply_group(group);
-      for (const Waiter* waiter : group) {
-        const auto bell = waiter->done;  // the waiter ends when it is rung
-        bell->ring();
-      }
+    }
+    apply_group(group);
+    std::shared_ptr<base::Bell> next;
+    {
+      base::Lock lock(mutex_);
+      queue_.erase(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(group.size()));
+      if (!queue_.empty()) next = queue_.front()->turn;
+    }
+    if (next) next->ring();
+    for (Waiter* waiter : group) {
+      const auto bell = waiter->turn;  // the waiter ends when it is rung
+      waiter->done = true;
+      if (waiter != group.front()) bell->ring();
     }
   }
 
@@ -424,18 +422,15 @@ class RocksStore final : public Store {
   const std::string path_;
   const RocksOptions options_;
 
-  base::Mutex mutex_;  ///< guards queue_ and closing_
-  base::Condition work_;
-  std::deque<Waiter*> queue_;
-  bool closing_ = false;
+  base::Mutex mutex_;          ///< guards queue_
+  std::deque<Waiter*> queue_;  ///< the front leads: its group is written, the others wait
 
   const std::shared_ptr<Now> now_;
 
-  bool failed_ = false;  ///< the applier's own, as the text
+  bool failed_ = false;  ///< the leader's own, as the text
   std::string failed_text_;
   base::Counter& applies_;
   base::Counter& groups_;
-  base::Thread applier_;  ///< last: it uses all of the above
 };
 
 rocksdb::Options tuning(const RocksOptions& options, rocksdb::Env* environment) {

@@ -1,5 +1,5 @@
 #pragma once
-// The embedded durable store: RocksDB behind one applier thread (docs/formats/kv.md).
+// The embedded durable store: RocksDB behind groups of batches, one written at a time (docs/formats/kv.md).
 #include <memory>
 #include <string>
 
