@@ -151,7 +151,7 @@ TEST_F(DiskCacheTest, EveryByteIsFetchedOnceHoweverManyReadIt) {
   options.block_bytes = cache_file::kChunkBytes;
   cache = nullptr;
   cache = DiskCache::open(disk, "/cache", far, options).value();
-  for (uint64_t i = 0; i < 10; ++i) {
+  for (uint64_t i = 0; i < 60; ++i) {
     const std::string bytes = store(data(i), 40 * cache_file::kChunkBytes + 5);
     const int64_t before = far.bytes;
     std::vector<base::Thread> threads;
