@@ -142,7 +142,7 @@ PLANTED = {
         "a reset does not invalidate a commit that has the rows in its view",
         "src/versioning/staging.cc",
         "    batch.put(keys::branch(repository.id, branch), encode_branch(record));\n",
-        "    if (all) batch.put(keys::branch(repository.id, branch), encode_branch(record));\n"),
+        "    if (is_prefix && path_or_prefix.empty()) batch.put(keys::branch(repository.id, branch), encode_branch(record));\n"),
     "condition-outside-the-batch": (
         "If-None-Match is decided before the batch and not proven in it",
         "src/versioning/staging.cc",

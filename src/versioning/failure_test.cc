@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <functional>
+#include <utility>
 
 #include "base/testing/victim.h"
 #include "kv/testing/faulty_store.h"
@@ -201,6 +203,43 @@ Result<void> act(Engine& engine, const std::string& operation) {
   spec.message = "m";
   TRY(engine.commit(ctx, repo, "main", spec));
   return {};
+}
+
+/// Lets something happen right before the next apply.
+class Interrupted final : public kv::Store {
+ public:
+  explicit Interrupted(kv::Store& inner) : inner_(inner) {}
+  std::function<void()> before;
+
+  Result<std::optional<kv::Row>> get(const Context& ctx, std::string_view key) override { return inner_.get(ctx, key); }
+  std::unique_ptr<kv::Iterator> scan(const Context& ctx, std::string_view prefix, std::string_view from) override {
+    return inner_.scan(ctx, prefix, from);
+  }
+  Result<std::unique_ptr<kv::View>> view(const Context& ctx) override { return inner_.view(ctx); }
+  Result<kv::Sequence> apply(const Context& ctx, const kv::Batch& batch) override {
+    if (const auto act = std::exchange(before, nullptr)) act();
+    return inner_.apply(ctx, batch);
+  }
+
+ private:
+  kv::Store& inner_;
+};
+
+// Goal: a reset is one moment. What a list showed before the reset took effect is gone with it, the newest write, too.
+TEST(EngineReset, TakesWhatIsWrittenWhileItIsUnderWay) {
+  for (const std::string prefix : {"", "p/"}) {
+    World world(Backend::kMemory);
+    const Repository repo = world.repository();
+    Interrupted kv(*world.kv);
+    auto engine = must(Engine::open(kv, *world.blocks, world.clock, world.random, {}));
+    world.put(repo, "main", "p/a", "1");
+    kv.before = [&] {
+      world.put(repo, "main", "p/b", "2");
+      EXPECT_EQ(world.content(repo, "main").size(), 2u);
+    };
+    must(engine->reset(world.ctx, repo, "main", prefix, true));
+    EXPECT_TRUE(world.content(repo, "main").empty());
+  }
 }
 
 // What the killed process runs; the test below starts it, since kill points are read once a process.

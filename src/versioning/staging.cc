@@ -132,35 +132,27 @@ Result<void> EngineImpl::stage_many(const Context& ctx, const Repository& reposi
 }
 
 // The branch's record is rewritten in the same batch, so that a commit that has these rows in its view loses and looks
-// again: a change that was reset is in no later commit. Its head stays what it is.
+// again: a change that was reset is in no later commit. Its head stays what it is. What is written between the look and
+// the batch goes, too: what was there at an earlier moment would be a mixture that no order of the calls explains.
 Result<void> EngineImpl::reset(const Context& ctx, const Repository& repository, std::string_view branch,
                                std::string_view path_or_prefix, bool is_prefix) {
   for (int attempt = 0; attempt < 100; ++attempt) {
     TRY_LET(const WriteGate gate, admit(ctx, repository, branch, true));
     TRY_LET(const auto view, kv_.view(ctx));
-    TRY_LET(Branch record, read_branch(*view, repository, branch));
+    TRY_LET(const Branch record, read_branch(*view, repository, branch));
     kv::Batch batch;
     batch.require_version(keys::branch(repository.id, branch), record.version)
         .require_version(keys::protection(repository.id), gate.protection_version);
-    const bool all = is_prefix && path_or_prefix.empty();
-    if (all) {
-      record.committed_through = view->sequence();
-    } else {
-      StagedCursor rows(*view, repository.id, record, path_or_prefix);
-      while (true) {
-        TRY_LET(const std::optional<StagedRow> row, rows.next());
-        if (!row || (!is_prefix && row->path != path_or_prefix)) break;
-        batch.erase_if_version(keys::staged(repository.id, record.id, row->path), row->version);
-      }
-    }
+    const std::string rows = keys::staged(repository.id, record.id, path_or_prefix);
+    if (is_prefix)
+      batch.erase_range(rows, kv::prefix_end(rows));
+    else
+      batch.erase(rows);
     batch.put(keys::branch(repository.id, branch), encode_branch(record));
     Voids::Change change(voids_, record.id);
     const auto applied = kv_.apply(ctx, batch);
     if (!applied && applied.error().code() == Code::kUnknownOutcome) change.leave_open();
-    if (applied) {
-      if (all) clean_later(repository, std::string(branch));
-      return {};
-    }
+    if (applied) return {};
     if (applied.error().code() != Code::kConflict) return applied.error();
     TRY(ctx.check(clock_));
   }
