@@ -21,13 +21,16 @@ struct Arguments {
   int jobs = 2;
   std::optional<std::set<int>> ops;
   bool one = false, story = false, shrink = true;
+  Stores stores = Stores::kMemory;
 };
 
 void usage() {
   std::puts(
-      "simulate [--seeds N] [--first N] [--seconds S] [--jobs N] [--no-shrink]\n"
+      "simulate [--seeds N] [--first N] [--seconds S] [--jobs N] [--no-shrink] [--disk]\n"
       "                                                            many seeds; ends with a count\n"
-      "simulate --seed N [--schedule N] [--ops 1,2,3] [--story]    one seed, or some operations of it\n"
+      "simulate --seed N [--schedule N] [--ops 1,2,3] [--story] [--disk]\n"
+      "                                                            one seed, or some operations of it\n"
+      "--disk: RocksDB and the local object store on a simulated disk in place of the stores in memory.\n"
       "A seed that fails is made smaller, printed with its story and the command that repeats it.");
 }
 
@@ -37,12 +40,12 @@ void silence_log() {
 }
 
 /// Runs in a process of its own, since a run may die or be stuck. @return nullopt: it died.
-std::optional<bool> passes(uint64_t seed, const std::set<int>& ops, uint64_t schedule) {
+std::optional<bool> passes(uint64_t seed, const std::set<int>& ops, uint64_t schedule, Stores stores) {
   const pid_t child = ::fork();
   if (child == 0) {
     silence_log();
     ::alarm(60);
-    std::_Exit(play(seed, ops, schedule).wrong.empty() ? 0 : 1);
+    std::_Exit(play(seed, ops, schedule, stores).wrong.empty() ? 0 : 1);
   }
   int status = 0;
   ::waitpid(child, &status, 0);
@@ -58,10 +61,10 @@ std::set<int> all_ops(uint64_t seed) {
 
 /// Within two minutes. Fewer operations meet in other ways, so each try gets some orders.
 /// @param schedule  the one that fails with what is left.
-std::set<int> smaller(uint64_t seed, uint64_t& schedule) {
+std::set<int> smaller(uint64_t seed, uint64_t& schedule, Stores stores) {
   return base::testing::fewer_that_fail(all_ops(seed), 120, [&](const std::set<int>& fewer) {
     for (const uint64_t order : {schedule, schedule + 1, schedule + 2, schedule + 3, schedule + 4, schedule + 5})
-      if (!passes(seed, fewer, order).value_or(false)) {
+      if (!passes(seed, fewer, order, stores).value_or(false)) {
         schedule = order;
         return true;
       }
@@ -69,8 +72,8 @@ std::set<int> smaller(uint64_t seed, uint64_t& schedule) {
   });
 }
 
-int show(uint64_t seed, const std::optional<std::set<int>>& ops, uint64_t schedule, bool story) {
-  const Played played = play(seed, ops, schedule);
+int show(uint64_t seed, const std::optional<std::set<int>>& ops, uint64_t schedule, Stores stores, bool story) {
+  const Played played = play(seed, ops, schedule, stores);
   static constexpr const char* kProfiles[] = {"objects", "branches", "refs", "order"};
   std::printf("seed %llu: %s, %d clients, %zu operations, %lld steps, %lld deaths, trace %016llx\n",
               static_cast<unsigned long long>(seed), kProfiles[static_cast<size_t>(played.plan.profile)],
@@ -83,21 +86,21 @@ int show(uint64_t seed, const std::optional<std::set<int>>& ops, uint64_t schedu
   return played.wrong.empty() ? 0 : 1;
 }
 
-int report_failure(uint64_t seed) {
+int report_failure(uint64_t seed, Stores stores) {
   std::printf("seed %llu fails; making it smaller\n", static_cast<unsigned long long>(seed));
   std::fflush(stdout);
   uint64_t schedule = 0;
-  const std::set<int> ops = smaller(seed, schedule);
+  const std::set<int> ops = smaller(seed, schedule, stores);
   const std::string list = base::testing::list_of(ops);
   const pid_t child = ::fork();
   if (child == 0) {
     ::alarm(60);
-    std::_Exit(show(seed, ops, schedule, true));
+    std::_Exit(show(seed, ops, schedule, stores, true));
   }
   int status = 0;
   ::waitpid(child, &status, 0);
-  std::printf("repeat with: simulate --seed %llu --schedule %llu --ops %s\n", static_cast<unsigned long long>(seed),
-              static_cast<unsigned long long>(schedule), list.c_str());
+  std::printf("repeat with: simulate --seed %llu --schedule %llu --ops %s%s\n", static_cast<unsigned long long>(seed),
+              static_cast<unsigned long long>(schedule), list.c_str(), stores == Stores::kDisk ? " --disk" : "");
   return 1;
 }
 
@@ -114,7 +117,7 @@ void work(const Arguments& arguments, int worker, int out, SteadyTime::time_poin
     const uint64_t seed = arguments.first + i;
     ::dprintf(out, "S %llu\n", static_cast<unsigned long long>(seed));
     ::alarm(120);
-    const Played played = play(seed, std::nullopt);
+    const Played played = play(seed, std::nullopt, 0, arguments.stores);
     ++tally.seeds;
     tally.steps += static_cast<uint64_t>(played.steps);
     tally.deaths += static_cast<uint64_t>(played.crashes);
@@ -176,8 +179,9 @@ int many(const Arguments& arguments) {
     if (!ended && !bad) bad = seed;
   }
   if (bad && !arguments.shrink)
-    std::printf("repeat with: simulate --seed %llu\n", static_cast<unsigned long long>(*bad));
-  if (bad) return arguments.shrink ? report_failure(*bad) : 1;
+    std::printf("repeat with: simulate --seed %llu%s\n", static_cast<unsigned long long>(*bad),
+                arguments.stores == Stores::kDisk ? " --disk" : "");
+  if (bad) return arguments.shrink ? report_failure(*bad, arguments.stores) : 1;
   const double seconds = std::chrono::duration<double>(SteadyTime::now() - start).count();
   std::printf(
       "%llu seeds, 0 failures: %llu operations (%llu of unknown outcome), %llu deaths of the server, %llu steps, "
@@ -192,6 +196,10 @@ int run(int count, char** values) {
   Arguments arguments;
   for (int i = 1; i < count; ++i) {
     const std::string name = values[i];
+    if (name == "--disk") {
+      arguments.stores = Stores::kDisk;
+      continue;
+    }
     if (name == "--story" || name == "--no-shrink") {
       (name == "--story" ? arguments.story : arguments.shrink) = name == "--story";
       continue;
@@ -221,7 +229,8 @@ int run(int count, char** values) {
       return 2;
     }
   }
-  return arguments.one ? show(arguments.first, arguments.ops, arguments.schedule, arguments.story) : many(arguments);
+  return arguments.one ? show(arguments.first, arguments.ops, arguments.schedule, arguments.stores, arguments.story)
+                       : many(arguments);
 }
 
 }  // namespace

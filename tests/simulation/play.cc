@@ -2,6 +2,9 @@
 #include <algorithm>
 
 #include "base/mutex.h"
+#include "base/testing/simulated_disk.h"
+#include "block/local.h"
+#include "kv/rocks.h"
 #include "story.h"
 #include "versioning/fsck.h"
 #include "versioning/keys.h"
@@ -25,12 +28,40 @@ tree::Entry entry_of(int value) {
 
 class Player {
  public:
-  Player(Simulation& simulation, Played& played) : simulation_(simulation), played_(played), plan_(played.plan) {
-    kv_ = kv::make_memory_store(calm_clock_);
-    blocks_ = block::make_memory_store(calm_clock_);
-  }
+  Player(Simulation& simulation, Played& played, Stores stores)
+      : simulation_(simulation), played_(played), plan_(played.plan), stores_(stores) {}
 
   void run() {
+    if (!open_stores()) return;
+    story();
+    server_.reset();  // the stores' own threads are tasks: they end in here
+    kv_.reset();
+    blocks_.reset();
+  }
+
+ private:
+  bool open_stores() {
+    if (stores_ == Stores::kMemory) {
+      kv_ = kv::make_memory_store(calm_clock_);
+      blocks_ = block::make_memory_store(calm_clock_);
+      return true;
+    }
+    auto kv = kv::open_rocks_store(
+        "/kv",
+        {.clock = &calm_clock_, .disk = &disk_, .cache_bytes = 1 << 20, .memtable_bytes = 4 << 20, .reserve_bytes = 0});
+    auto blocks = block::open_local_store(
+        disk_, "/objects",
+        {.clock = &calm_clock_, .small_bytes = 2'000, .segment_bytes = 30'000, .compact_open_bytes = 10'000});
+    if (!kv || !blocks) {
+      wrong("the stores do not open: " + (kv ? blocks.error() : kv.error()).text());
+      return false;
+    }
+    kv_ = std::move(*kv);
+    blocks_ = std::move(*blocks);
+    return true;
+  }
+
+  void story() {
     start({});
     RepositoryCreation creation;
     creation.name = "data";
@@ -67,7 +98,6 @@ class Player {
     check_stores();
   }
 
- private:
   void wrong(std::string what) { played_.ending.wrong.push_back(std::move(what)); }
 
   void start(const Faults& faults) {
@@ -423,7 +453,9 @@ class Player {
   Simulation& simulation_;
   Played& played_;
   const Plan& plan_;
+  const Stores stores_;
   base::FakeClock calm_clock_;
+  base::testing::SimulatedDisk disk_;
   std::unique_ptr<kv::Store> kv_;
   std::unique_ptr<block::Store> blocks_;
   std::shared_ptr<Server> server_;
@@ -438,7 +470,7 @@ class Player {
 
 }  // namespace
 
-Played play(uint64_t seed, const std::optional<std::set<int>>& keep, uint64_t schedule) {
+Played play(uint64_t seed, const std::optional<std::set<int>>& keep, uint64_t schedule, Stores stores) {
   Played played;
   played.plan = make_plan(seed);
   if (keep) std::erase_if(played.plan.ops, [&](const Op& op) { return !keep->contains(op.id); });
@@ -447,7 +479,7 @@ Played play(uint64_t seed, const std::optional<std::set<int>>& keep, uint64_t sc
   options.choice = played.plan.choice;
   options.steps_max = 3'000'000;
   Simulation simulation(options);
-  Player player(simulation, played);
+  Player player(simulation, played, stores);
   simulation.run([&] { player.run(); });
   played.steps = simulation.steps();
   played.trace = simulation.trace();

@@ -107,7 +107,9 @@ struct Played {
 
 /// @param keep      only these of the plan's operations; nullopt: all.
 /// @param schedule  another order of the same story; 0: the seed's own.
-Played play(uint64_t seed, const std::optional<std::set<int>>& keep, uint64_t schedule = 0);
+/// @param stores    in memory, or RocksDB and the local object store on a simulated disk: other orders, too.
+enum class Stores { kMemory, kDisk };
+Played play(uint64_t seed, const std::optional<std::set<int>>& keep, uint64_t schedule, Stores stores);
 /// Fills in `wrong`.
 void judge(Played& played);
 std::string to_text(const Record& record);
