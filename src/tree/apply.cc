@@ -60,6 +60,9 @@ class Replaced {
 };
 
 /// Level 0: rows of leaves.
+///
+/// A leaf is not taken apart as long as its rows are only replaced: boundaries depend on keys, so it stays one leaf.
+/// The first row that comes or goes takes it apart, and the next boundary that meets an old one ends that.
 class LeafLevel {
  public:
   using Edit = LeafEdit;
@@ -68,24 +71,95 @@ class LeafLevel {
             target, [&replaced](Ref ref) { return replaced.add(std::move(ref)); }, replaced.old()) {}
   detail::LeafWriter& writer() { return writer_; }
 
-  Result<void> open(NodePtr node) {
+  Result<void> open(NodePtr node, const Ref& ref) {
     node_ = std::move(node);
-    at_ = 0;
+    index_ = 0;
+    whole_ = writer_.closed() && !node_->has_spills();
+    if (whole_) {
+      ref_ = ref;
+      return {};
+    }
     TRY_LET(walk_, node_->leaf().walk(0));
-    return advance();
+    return read();
   }
-  bool done() const { return at_ > node_->count(); }
-  std::string_view key() const { return row_.key; }
-  Result<void> advance() { return ++at_ <= node_->count() ? walk_.step(row_) : base::ok(); }
-  Result<void> keep() { return writer_.add_stored(node_, row_); }
-  Result<void> insert(LeafEdit& edit) { return edit.entry != nullptr ? writer_.add(row_of(edit)) : base::ok(); }
-  Result<void> replace(LeafEdit& edit) {
+  bool done() const { return index_ == node_->count(); }
+  Result<void> keep_before(std::string_view key) {
+    if (whole_) {
+      TRY_LET(const auto found, node_->leaf().keys().lower_bound(key));
+      index_ = std::max(index_, found.index);
+      equal_ = found.equal;
+      return {};
+    }
+    while (!done() && row_.key < key) {
+      TRY(writer_.add_stored(node_, row_));
+      TRY(advance());
+    }
+    equal_ = !done() && row_.key == key;
+    return {};
+  }
+  /// Whether keep_before() found its key.
+  bool stands_at_key() const { return equal_; }
+  Result<void> advance() {
+    ++index_;
+    return whole_ ? base::ok() : read();
+  }
+  Result<void> insert(LeafEdit& edit) {
     if (edit.entry == nullptr) return {};
+    if (whole_) TRY(take_apart());
+    return writer_.add(row_of(edit));
+  }
+  Result<void> replace(LeafEdit& edit) {
+    if (edit.entry == nullptr) return whole_ ? take_apart() : base::ok();
     detail::Row row = row_of(edit);
-    return detail::same_identity(row, row_) ? keep() : writer_.add(std::move(row));
+    if (!whole_) {
+      return detail::same_identity(row, row_) ? writer_.add_stored(node_, row_) : writer_.add(std::move(row));
+    }
+    TRY_LET(const bool found, node_->leaf().find(row.key, row_));
+    if (!found) return detail::corrupt("leaf", "a key is found and not found");
+    if (detail::same_identity(row, row_)) return {};
+    if (row.metadata.size() > detail::kSpillAbove) {
+      TRY(take_apart());
+      return writer_.add(std::move(row));
+    }
+    ref_.bytes += row.size - row_.size;
+    with_.push_back({index_, std::move(row)});
+    return {};
+  }
+  /// To the end of the node.
+  Result<void> leave() {
+    if (whole_) {
+      index_ = node_->count();
+      whole_ = false;
+      return with_.empty() ? writer_.pass(std::move(ref_))
+                           : writer_.add_edited(node_, std::move(ref_), std::exchange(with_, {}));
+    }
+    while (!done()) {
+      TRY(writer_.add_stored(node_, row_));
+      TRY(advance());
+    }
+    return {};
   }
 
  private:
+  Result<void> read() { return done() ? base::ok() : walk_.step(row_); }
+  /// Gives the writer the rows before the current one.
+  Result<void> take_apart() {
+    const uint32_t upto = index_;
+    const std::vector<detail::Replacement> with = std::exchange(with_, {});
+    size_t next = 0;
+    whole_ = false;
+    index_ = 0;
+    TRY_LET(walk_, node_->leaf().walk(0));
+    TRY(read());
+    while (index_ < upto) {
+      const bool stays = next == with.size() || with[next].index != index_;
+      TRY(stays ? writer_.add_stored(node_, row_) : writer_.add(with[next++].row));
+      TRY(advance());
+      // The rows to come lie with the open leaf.
+      if (next < with.size() && writer_.closed()) return detail::corrupt("tree", "a leaf goes on behind its boundary");
+    }
+    return {};
+  }
   detail::Row row_of(LeafEdit& edit) {
     if (edit.ours == nullptr) return detail::row_of(edit.key, *edit.entry, writer_.arena());
     const Item& item = writer_.hold(std::move(edit.ours->key), std::move(*edit.ours->entry));
@@ -93,9 +167,15 @@ class LeafLevel {
   }
   detail::LeafWriter writer_;
   NodePtr node_;
+  uint32_t index_ = 0;  ///< of the current row
+  bool equal_ = false;
+  // Of a leaf that is whole so far:
+  bool whole_ = false;
+  Ref ref_;
+  std::vector<detail::Replacement> with_;
+  // Of one that is taken apart:
   detail::Leaf::Walk walk_;
-  detail::Row row_;
-  uint32_t at_ = 0;
+  detail::Row row_;  ///< the current one
 };
 
 /// Level 1 and above: children against what was replaced below.
@@ -107,20 +187,33 @@ class InternalLevel {
             target, level, [&replaced](Ref ref) { return replaced.add(std::move(ref)); }, replaced.old()) {}
   detail::InternalWriter& writer() { return writer_; }
 
-  Result<void> open(NodePtr node) {
+  Result<void> open(NodePtr node, const Ref&) {
     node_ = std::move(node);
     at_ = 0;
     TRY_LET(walk_, node_->internal().keys().walk(0));
     return advance();
   }
   bool done() const { return at_ > node_->count(); }
-  std::string_view key() const { return walk_.key(); }
+  Result<void> keep_before(std::string_view key) {
+    while (!done() && walk_.key() < key) TRY(keep());
+    equal_ = !done() && walk_.key() == key;
+    return {};
+  }
+  bool stands_at_key() const { return equal_; }
   Result<void> advance() { return ++at_ <= node_->count() ? walk_.step() : base::ok(); }
-  Result<void> keep() { return writer_.add(node_->child(at_ - 1, walk_.key())); }
+  Result<void> leave() {
+    while (!done()) TRY(keep());
+    return {};
+  }
   Result<void> insert(RefEdit& edit) { return edit.ref ? writer_.add(std::move(*edit.ref)) : base::ok(); }
   Result<void> replace(RefEdit& edit) { return insert(edit); }
 
  private:
+  Result<void> keep() {
+    TRY(writer_.add(node_->child(at_ - 1, walk_.key())));
+    return advance();
+  }
+  bool equal_ = false;
   detail::InternalWriter writer_;
   NodePtr node_;
   detail::Keys::Walk walk_;
@@ -143,7 +236,7 @@ class Editor {
 
   Result<void> push(typename Level::Edit edit) {
     TRY(go_to(edit.key));
-    if (level_.done() || edit.key < level_.key()) return level_.insert(edit);
+    if (!level_.stands_at_key()) return level_.insert(edit);
     TRY(level_.replace(edit));
     return level_.advance();
   }
@@ -152,7 +245,7 @@ class Editor {
   Result<void> finish() {
     if (!open_) return {};
     for (;;) {
-      TRY(keep_rest());
+      TRY(level_.leave());
       if (last_ || level_.writer().closed()) break;
       TRY(next());
       TRY(open());
@@ -169,23 +262,14 @@ class Editor {
       TRY(open());
     }
     for (;;) {
-      while (!level_.done() && level_.key() < key) {
-        TRY(level_.keep());
-        TRY(level_.advance());
-      }
+      TRY(level_.keep_before(key));
       if (!level_.done() || last_) return {};
+      TRY(level_.leave());
       TRY(next());
       // Between two boundaries that met, old nodes stay as they are.
       if (level_.writer().closed() && walk_.ref().key < key && !walk_.is_last()) TRY(walk_.seek(key));
       TRY(open());
     }
-  }
-  Result<void> keep_rest() {
-    while (!level_.done()) {
-      TRY(level_.keep());
-      TRY(level_.advance());
-    }
-    return {};
   }
   Result<void> next() {
     TRY_LET(const bool moved, walk_.next());
@@ -195,7 +279,7 @@ class Editor {
     replaced_.remove(walk_.ref());
     last_ = walk_.is_last();
     TRY_LET(NodePtr node, walk_.load());
-    TRY(level_.open(std::move(node)));
+    TRY(level_.open(std::move(node), walk_.ref()));
     open_ = true;
     return {};
   }

@@ -44,7 +44,7 @@ void KeyWriter::add(std::string_view key) {
 }
 
 Result<Parser> Keys::group(uint32_t number) const {
-  const auto start = load_le<uint32_t>(groups_ + size_t{4} * number);
+  const uint32_t start = start_of(number);
   if (start >= bytes_.size()) return damaged();
   return Parser(bytes_.substr(start));
 }

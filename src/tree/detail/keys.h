@@ -42,6 +42,9 @@ class Keys {
   Keys(uint32_t count, const char* groups, std::string_view bytes) : count_(count), groups_(groups), bytes_(bytes) {}
 
   uint32_t count() const { return count_; }
+  uint32_t groups() const { return static_cast<uint32_t>((count_ + kGroup - 1) / kGroup); }
+  uint32_t start_of(uint32_t group) const { return load_le<uint32_t>(groups_ + size_t{4} * group); }
+  std::string_view bytes() const { return bytes_; }
   /// Empty when keys are damaged or few.
   KeyIndex make_index() const;
   /// @param index  outlives this; nullptr: none.
@@ -76,7 +79,6 @@ class Keys {
   Result<Walk> walk(uint32_t index) const;
 
  private:
-  uint32_t groups() const { return static_cast<uint32_t>((count_ + kGroup - 1) / kGroup); }
   Result<Parser> group(uint32_t number) const;
   Result<std::string_view> first_of(uint32_t group) const;
   uint32_t count_ = 0;

@@ -1,183 +1,36 @@
 #include "tree/detail/leaf.h"
 
-#include <algorithm>
-#include <unordered_map>
+#include "tree/detail/leaf_encoder.h"
 
 namespace tarn::tree::detail {
 namespace {
 
-constexpr size_t kFixed = 40;
 constexpr size_t kLinesAhead = 5;  ///< of memory, that a group of records usually has
 
 Error damaged(std::string_view what) { return corrupt("leaf", what); }
 
-/// Numbers values in order of first use.
-template <class T>
-class Table {
- public:
-  /// @return the number; `fresh` says whether it is new.
-  uint64_t number(const T& value, bool& fresh) {
-    fresh = false;
-    if (!values_.empty() && values_[last_] == value) return last_;
-    if (values_.size() <= kLinear) {
-      for (size_t i = 0; i < values_.size(); ++i)
-        if (values_[i] == value) return last_ = i;
-    } else if (const auto it = index_.find(value); it != index_.end()) {
-      return last_ = it->second;
-    }
-    fresh = true;
-    last_ = values_.size();
-    values_.push_back(value);
-    if (values_.size() > kLinear) {
-      if (index_.empty())
-        for (size_t i = 0; i < values_.size(); ++i) index_.emplace(values_[i], i);
-      else
-        index_.emplace(value, last_);
-    }
-    return last_;
-  }
-  const std::vector<T>& values() const { return values_; }
-
- private:
-  static constexpr size_t kLinear = 8;
-  std::vector<T> values_;
-  std::unordered_map<T, size_t> index_;
-  size_t last_ = 0;
-};
-
-class Encoder {
- public:
-  void add(const Row& row) {
-    if (count_ % kGroup == 0) record_groups_.push_back(static_cast<uint32_t>(records_.size()));
-    if (count_ == 0) mtime_base_ = row.mtime_ms;
-    ++count_;
-    keys_.add(row.key);
-    total_ += row.size;
-
-    const bool etag_text = row.etag.size() != kEtagSize;
-    uint8_t flags = static_cast<uint8_t>(static_cast<uint8_t>(row.etag_kind) | static_cast<uint8_t>(row.address.kind)
-                                                                                   << kFlagAddressShift);
-    if (!row.metadata.empty()) flags |= kFlagMetadata;
-    if (row.spill) flags |= kFlagSpilled;
-    if (!row.tagged.empty()) flags |= kFlagTagged;
-    if (etag_text) flags |= kFlagEtagText;
-    records_.push_back(static_cast<char>(flags));
-    bool fresh = false;
-    put_varint(records_, types_.number(row.content_type, fresh));
-    put_varint(records_, row.size);
-    put_varint(records_,
-               zigzag(static_cast<int64_t>(static_cast<uint64_t>(row.mtime_ms) - static_cast<uint64_t>(mtime_base_))));
-    if (row.etag_kind == EtagKind::kMd5Parts) put_varint(records_, row.etag_parts);
-    if (etag_text) {
-      put_text(records_, row.etag);
-      etags_.append(kEtagSize, '\0');
-    } else {
-      etags_.append(row.etag);
-    }
-    if (row.address.kind == AddressKind::kManifest) {
-      put_varint(records_, row.parts.size());
-      for (size_t i = 0; i < row.parts.size(); ++i) {
-        records_.push_back(static_cast<char>(row.parts[i].kind));
-        address(row.parts[i], row.key);
-        put_varint(records_, row.part_sizes[i]);
-      }
-    } else {
-      address(row.address, row.key);
-    }
-    if (!row.metadata.empty()) put_text(records_, row.metadata);
-    if (row.spill) {
-      records_.append(row.spill->id.bytes());
-      put_varint(records_, row.spill->length);
-    }
-    if (!row.tagged.empty()) put_text(records_, row.tagged);
-  }
-
-  std::string finish() {
-    std::string tables;
-    put_varint(tables, types_.values().size());
-    for (const std::string_view type : types_.values()) put_text(tables, type);
-    put_varint(tables, partitions_.values().size());
-    for (size_t i = 0; i < partitions_.values().size(); ++i) {
-      put_le<uint64_t>(tables, partitions_.values()[i]);
-      put_varint(tables, bases_[i]);
-    }
-    put_varint(tables, heads_.values().size());
-    for (const std::string& head : heads_.values()) put_text(tables, head);
-
-    std::string out;
-    out.reserve(kFixed + 8 * record_groups_.size() + tables.size() + keys_.bytes().size() + records_.size() +
-                etags_.size());
-    put_header(out, Kind::kLeaf);
-    put_le<uint32_t>(out, count_);
-    put_le<uint32_t>(out, static_cast<uint32_t>(tables.size()));
-    put_le<uint32_t>(out, static_cast<uint32_t>(keys_.bytes().size()));
-    put_le<uint32_t>(out, static_cast<uint32_t>(records_.size()));
-    put_le<uint64_t>(out, total_);
-    put_le<int64_t>(out, mtime_base_);
-    for (const uint32_t start : keys_.groups()) put_le<uint32_t>(out, start);
-    for (const uint32_t start : record_groups_) put_le<uint32_t>(out, start);
-    out.append(tables).append(keys_.bytes()).append(records_).append(etags_);
-    return out;
-  }
-
- private:
-  void address(const AddressRow& a, std::string_view key) {
-    bool fresh = false;
-    if (a.kind == AddressKind::kOwn) {
-      const uint64_t number = partitions_.number(a.partition, fresh);
-      if (fresh) bases_.push_back(a.sequence);
-      put_varint(records_, number);
-      put_varint(records_, zigzag(static_cast<int64_t>(a.sequence - bases_[number])));
-      return;
-    }
-    // The URI's longest end that is also the key's goes without saying.
-    size_t tail = 0;
-    const size_t size = a.head.size() + a.tail.size();
-    const auto from_end = [&](size_t i) {
-      return i < a.tail.size() ? a.tail[a.tail.size() - 1 - i] : a.head[a.head.size() - 1 - (i - a.tail.size())];
-    };
-    while (tail < size && tail < key.size() && from_end(tail) == key[key.size() - 1 - tail]) ++tail;
-    head_.assign(a.head.substr(0, std::min(a.head.size(), size - tail)));
-    if (size - tail > a.head.size()) head_.append(a.tail.substr(0, size - tail - a.head.size()));
-    put_varint(records_, heads_.number(head_, fresh));
-    put_varint(records_, tail);
-    put_text(records_, a.pin);
-  }
-
-  KeyWriter keys_;
-  std::string records_, etags_, head_;
-  std::vector<uint32_t> record_groups_;
-  Table<std::string_view> types_;
-  Table<uint64_t> partitions_;
-  std::vector<uint64_t> bases_;
-  Table<std::string> heads_;
-  uint32_t count_ = 0;
-  uint64_t total_ = 0;
-  int64_t mtime_base_ = 0;
-};
-
 }  // namespace
 
 std::string encode_leaf(std::span<const Row> rows) {
-  Encoder encoder;
+  LeafEncoder encoder;
   for (const Row& row : rows) encoder.add(row);
   return encoder.finish();
 }
 
 Result<Leaf> Leaf::parse(std::string_view bytes) {
   TRY(expect_kind(bytes, Kind::kLeaf));
-  if (bytes.size() < kFixed) return damaged("its fixed part is cut short");
+  if (bytes.size() < kLeafFixed) return damaged("its fixed part is cut short");
   const char* p = bytes.data();
   const auto count = load_le<uint32_t>(p + 8);
   const uint64_t tables_size = load_le<uint32_t>(p + 12), keys_size = load_le<uint32_t>(p + 16),
                  records_size = load_le<uint32_t>(p + 20);
   const uint64_t groups = (uint64_t{count} + kGroup - 1) / kGroup;
-  if (bytes.size() != kFixed + 8 * groups + tables_size + keys_size + records_size + uint64_t{count} * kEtagSize)
+  if (bytes.size() != kLeafFixed + 8 * groups + tables_size + keys_size + records_size + uint64_t{count} * kEtagSize)
     return damaged("its parts do not fill it");
   Leaf leaf;
   leaf.total_bytes_ = load_le<uint64_t>(p + 24);
   leaf.mtime_base_ = load_le<int64_t>(p + 32);
-  p += kFixed;
+  p += kLeafFixed;
   const char* key_groups = p;
   p += 4 * groups;
   leaf.record_groups_ = p;

@@ -15,6 +15,12 @@ namespace tarn::tree::detail {
 /// map is a change-set's.
 std::string encode_leaf(std::span<const Row> rows);
 
+/// A new row for the key at `index`.
+struct Replacement {
+  uint32_t index = 0;
+  Row row;
+};
+
 /// A leaf read in place. Views into its bytes; cheap to move. Reads never leave the bytes; damage is kCorrupt.
 class Leaf {
  public:
@@ -50,6 +56,7 @@ class Leaf {
 
  private:
   friend class Walk;
+  friend class LeafSplice;
   struct Partition {
     uint64_t id, base;
   };
@@ -67,5 +74,12 @@ class Leaf {
   std::vector<std::string_view> types_, heads_;
   std::vector<Partition> partitions_;
 };
+
+/// Canonical bytes of `leaf` with some rows replaced, in the order of their index; no row of either has spilled
+/// metadata. Cost: one pass that copies records and keys as they are; rarely, when the numbers of types and partitions
+/// change, as encode_leaf(). Errors: kCorrupt.
+Result<std::string> replace_in_leaf(const Leaf& leaf, std::span<const Replacement> with);
+/// The one pass; nullopt when it will not do.
+std::optional<std::string> splice_leaf(const Leaf& leaf, std::span<const Replacement> with);
 
 }  // namespace tarn::tree::detail

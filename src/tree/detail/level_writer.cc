@@ -6,11 +6,6 @@ namespace {
 constexpr size_t kBeforeHelpers = 16;  ///< leaves that are made before helpers are called: most commits are short
 constexpr size_t kBatchesMax = 12;     ///< leaves under way
 
-/// An address tail is the end of the key: it follows the key to its new place.
-void move_tail(AddressRow& address, std::string_view key) {
-  if (!address.tail.empty()) address.tail = key.substr(key.size() - address.tail.size());
-}
-
 /// Where a node lies already, if it is one of the old ones.
 const Location* find_old(OldRefs old, const NodeId& id) {
   if (old != nullptr)
@@ -44,10 +39,7 @@ Result<void> LeafWriter::add(Row row) {
 Result<void> LeafWriter::add_stored(const std::shared_ptr<const Node>& node, const Row& row) {
   std::vector<std::shared_ptr<const Node>>& held = open_->held;
   if (held.empty() || held.back() != node) held.push_back(node);
-  Row kept = row;
-  kept.key = open_->arena.keep(row.key);
-  move_tail(kept.address, kept.key);
-  for (AddressRow& part : kept.parts) move_tail(part, kept.key);
+  Row kept = keep_row(row, open_->arena);
   if (kept.spill) kept.spill->at = node->spill_location(kept.spill->id);
   return add(std::move(kept));
 }
@@ -67,6 +59,25 @@ Result<void> LeafWriter::close() {
     spills = spills || row.spill || row.metadata.size() > kSpillAbove;
   }
   batch.ref = {std::string(batch.rows.back().key), {}, {}, batch.rows.size(), bytes};
+  return hand_over(spills);
+}
+
+Result<void> LeafWriter::add_edited(const std::shared_ptr<const Node>& node, Ref ref, std::vector<Replacement> with) {
+  ENSURE(closed());
+  open_->ref = std::move(ref);
+  open_->edited = node;
+  open_->with = std::move(with);
+  return hand_over(false);
+}
+
+Result<void> LeafWriter::pass(Ref ref) {
+  ENSURE(closed());
+  TRY(hand_on(0));
+  open_->clear();
+  return taker_(std::move(ref));
+}
+
+Result<void> LeafWriter::hand_over(bool spills) {
   ++closed_;
   // Spilled metadata needs a place in the pack before its leaf: such leaves are made here.
   if (spills || closed_ <= kBeforeHelpers || target_.sink.helpers() == 0) {
@@ -100,7 +111,7 @@ Result<void> LeafWriter::close_here() {
     }
     if (row.spill) hints.push_back(row.spill->at);
   }
-  std::string body = encode_leaf(batch.rows);
+  TRY_LET(std::string body, batch.body());
   Ref ref = std::move(batch.ref);
   ref.id = base::sha256(body);
   if (const Location* at = find_old(old_, ref.id)) {
@@ -118,7 +129,11 @@ bool LeafWriter::take(Shared& shared, Batch& batch) {
 }
 
 void LeafWriter::encode(Shared& shared, Batch& batch, Codec codec) {
-  auto leaf = frame_node(encode_leaf(batch.rows), {}, codec);
+  const auto make = [&]() -> Result<Framed> {
+    TRY_LET(std::string body, batch.body());
+    return frame_node(std::move(body), {}, codec);
+  };
+  auto leaf = make();
   {
     base::Lock lock(shared.mutex);
     batch.leaf = std::move(leaf);

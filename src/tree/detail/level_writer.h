@@ -40,6 +40,11 @@ class LeafWriter {
   Result<void> add(Row row);
   /// A row of a stored leaf: its key is copied, the rest lives with `node`.
   Result<void> add_stored(const std::shared_ptr<const Node>& node, const Row& row);
+  /// A stored leaf with other rows under the same keys: a leaf again, which ends where it ended. Only when closed().
+  /// @param ref  with the new sum of sizes; its id and place are filled in.
+  Result<void> add_edited(const std::shared_ptr<const Node>& node, Ref ref, std::vector<Replacement> with);
+  /// A stored leaf as it is. Only when closed().
+  Result<void> pass(Ref ref);
   /// Keeps what a row to come refers to. At most one for each row that is added.
   const Item& hold(std::string key, Entry entry);
   /// Closes the open leaf and hands on all that is under way.
@@ -48,17 +53,24 @@ class LeafWriter {
   Arena& arena() { return open_->arena; }
 
  private:
-  /// The rows of one leaf with what they refer to, and later the leaf.
+  /// The rows of one leaf, or what becomes other in a stored one, with what they refer to, and later the leaf.
   struct Batch {
     std::vector<Row> rows;
+    std::shared_ptr<const Node> edited;
+    std::vector<Replacement> with;
     Arena arena;
     std::vector<Item> items;
     std::vector<std::shared_ptr<const Node>> held;
     Ref ref;
     std::optional<Result<Framed>> leaf;
     bool taken = false, done = false;  ///< guarded by Shared::mutex
+    Result<std::string> body() const {
+      return edited ? replace_in_leaf(edited->leaf(), with) : Result<std::string>(encode_leaf(rows));
+    }
     void clear() {
       rows.clear();
+      edited.reset();
+      with.clear();
       arena.clear();
       items.clear();
       if (held.size() > 1) held.erase(held.begin(), held.end() - 1);
@@ -71,6 +83,8 @@ class LeafWriter {
     base::Condition changed;
   };
   Result<void> close();
+  /// The open batch goes to the helpers, or is made here.
+  Result<void> hand_over(bool spills);
   Result<void> close_here();
   bool is_done(const Batch& batch);
   static bool take(Shared& shared, Batch& batch);

@@ -61,6 +61,7 @@ class Node {
   /// @param index  of a child of an internal node.
   Location location(uint32_t index) const { return hints_.at(index); }
   detail::Ref child(uint32_t index, std::string key) const;
+  bool has_spills() const { return !spills_.empty(); }
   /// Where a leaf's spilled metadata lies; an empty location when no hint names it.
   Location spill_location(const NodeId& id) const;
   /// Before a search in it.

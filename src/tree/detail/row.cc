@@ -40,6 +40,18 @@ bool same_identity(const Row& a, const Row& b) {
   return id(a) == id(b);
 }
 
+Row keep_row(const Row& row, Arena& arena) {
+  Row kept = row;
+  kept.key = arena.keep(row.key);
+  // An address tail is the end of the key: it follows the key to its new place.
+  const auto move_tail = [&](AddressRow& address) {
+    if (!address.tail.empty()) address.tail = kept.key.substr(kept.key.size() - address.tail.size());
+  };
+  move_tail(kept.address);
+  for (AddressRow& part : kept.parts) move_tail(part);
+  return kept;
+}
+
 Row row_of(std::string_view key, const Entry& entry, Arena& arena) {
   Row row;
   row.key = key;

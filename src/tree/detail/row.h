@@ -47,6 +47,8 @@ bool same_identity(const Row& a, const Row& b);
 
 /// Views into `entry`, `key` and `arena`; all must outlive the row.
 Row row_of(std::string_view key, const Entry& entry, Arena& arena);
+/// A row of a stored leaf whose key is about to go: it is kept in the arena, all else stays in the leaf.
+Row keep_row(const Row& row, Arena& arena);
 /// @param metadata  the encoded metadata, loaded by the caller when it was spilled.
 /// Errors: kCorrupt.
 Result<Entry> entry_of(const Row& row, std::string_view metadata);
