@@ -87,10 +87,13 @@ class StoredPacks final : public Packs,
   }
 
   Result<std::optional<std::vector<Change>>> change_set(const Context& ctx, const std::string& pack_id,
-                                                        std::string_view commit_id32) override {
+                                                        std::string_view commit_id32, uint64_t bytes_max) override {
     TRY_LET(const auto tail, tail_of(ctx, pack_id));
+    if (!tail->folded)  // else a slot says the size of its bundle
+      for (const Slot& slot : Tail::find(tail->change_sets, commit_id32))
+        if (slot.length > bytes_max) return std::optional<std::vector<Change>>{};
     TRY_LET(const auto body, find_part(ctx, *tail, 'c', tail->change_sets, commit_id32));
-    if (!body) return std::optional<std::vector<Change>>{};
+    if (!body || body->size() > bytes_max) return std::optional<std::vector<Change>>{};
     TRY_LET(std::vector<Change> changes, detail::decode_change_set(*body, commit_id32));
     return std::optional(std::move(changes));
   }

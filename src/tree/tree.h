@@ -130,9 +130,10 @@ class Packs {
   /// The commits that a pack holds, from its tail index. For recovery and fsck.
   /// Errors: kNotFound (no such pack, or not written yet), kCorrupt, kUnsupported (a newer format), kUnavailable.
   virtual Result<std::vector<PackedCommit>> commits_of(const Context& ctx, const std::string& pack_id) = 0;
-  /// The change-set of a commit, or nullopt when the pack holds none.
+  /// The change-set of a commit, or nullopt when the pack holds none, or one of more than `bytes_max`.
   virtual Result<std::optional<std::vector<Change>>> change_set(const Context& ctx, const std::string& pack_id,
-                                                                std::string_view commit_id32) = 0;
+                                                                std::string_view commit_id32,
+                                                                uint64_t bytes_max = UINT64_MAX) = 0;
   /// Whether a commit may have changed `path` (a key, or a directory that ends with '/') against its first parent.
   /// false is certain. Cost: one small read. Errors: as change_set().
   virtual Result<bool> may_have_changed(const Context& ctx, const std::string& pack_id, std::string_view commit_id32,

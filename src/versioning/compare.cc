@@ -78,6 +78,35 @@ class StagedItems final : public Items {
   StagedCursor rows_;
 };
 
+// Beyond these the trees, which are compared from a page's beginning only, cost less than reading it all for each page.
+constexpr size_t kCommitsInLine = 16;
+constexpr size_t kChangesInLine = 8'000;
+constexpr uint64_t kChangeSetBytes = 1u << 20;
+
+/// What two steps change in one; both in key order. What the second takes back is no change.
+std::vector<tree::Change> followed_by(std::vector<tree::Change> first, std::vector<tree::Change> then) {
+  std::vector<tree::Change> both;
+  both.reserve(first.size() + then.size());
+  auto a = first.begin(), b = then.begin();
+  while (a != first.end() || b != then.end()) {
+    if (b == then.end() || (a != first.end() && a->key < b->key)) {
+      both.push_back(std::move(*a++));
+    } else if (a == first.end() || b->key < a->key) {
+      both.push_back(std::move(*b++));
+    } else {
+      if (!tree::same_identity(a->left, b->right)) {
+        const auto type = !a->left   ? tree::ChangeType::kAdded
+                          : b->right ? tree::ChangeType::kChanged
+                                     : tree::ChangeType::kRemoved;
+        both.push_back({std::move(a->key), type, std::move(a->left), std::move(b->right)});
+      }
+      ++a;
+      ++b;
+    }
+  }
+  return both;
+}
+
 /// A list of changes, in key order, below `prefix` from `from` on.
 class ListedChanges final : public tree::ChangeCursor {
  public:
@@ -195,14 +224,31 @@ Result<std::optional<Commit>> EngineImpl::base_of(const Context& ctx, const Repo
   return std::optional(std::move(at));
 }
 
-Result<std::optional<std::vector<tree::Change>>> EngineImpl::change_set(const Context& ctx, tree::Packs& packs,
-                                                                        const CommitId& left, const Commit& right) {
-  std::optional<std::vector<tree::Change>> none;
-  if (right.pack.empty() || right.parents.empty() || right.parents.front() != left) return none;
-  auto known = packs.change_set(ctx, right.pack, right.id.digest().bytes());
-  // A damaged or missing pack is fsck's to report: the trees say the same.
-  if (!known && (known.error().code() == Code::kCorrupt || known.error().code() == Code::kNotFound)) return none;
-  return known;
+Result<std::optional<std::vector<tree::Change>>> EngineImpl::changes_since(const Context& ctx,
+                                                                           const Repository& repository,
+                                                                           const Commit& left, const Commit& right) {
+  const std::optional<std::vector<tree::Change>> none;
+  std::vector<Commit> line = {right};
+  while (line.back().id != left.id) {
+    const Commit& at = line.back();
+    if (line.size() > kCommitsInLine || at.parents.empty() || at.generation <= left.generation) return none;
+    TRY_LET(Commit parent, load_commit(ctx, repository, at.parents.front()));
+    line.push_back(std::move(parent));
+  }
+  const auto store = packs(repository);
+  std::vector<tree::Change> all;
+  for (size_t i = line.size() - 1; i > 0; --i) {
+    const Commit& commit = line[i - 1];
+    if (commit.root.id == line[i].root.id) continue;
+    if (commit.pack.empty()) return none;
+    auto set = store->change_set(ctx, commit.pack, commit.id.digest().bytes(), kChangeSetBytes);
+    // A damaged or missing pack is fsck's to report: the trees say the same.
+    if (!set && (set.error().code() == Code::kCorrupt || set.error().code() == Code::kNotFound)) return none;
+    if (!set) return set.error();
+    if (!*set || all.size() + (*set)->size() > kChangesInLine) return none;
+    all = all.empty() ? std::move(**set) : followed_by(std::move(all), std::move(**set));
+  }
+  return std::optional(std::move(all));
 }
 
 Result<Page<DiffItem>> EngineImpl::diff(const Context& ctx, const Repository& repository, std::string_view left_ref,
@@ -216,7 +262,7 @@ Result<Page<DiffItem>> EngineImpl::diff(const Context& ctx, const Repository& re
     TRY_LET(const auto base, base_of(ctx, repository, left.commit, right.commit));
     std::optional<std::vector<tree::Change>> known;
     if (base) {
-      TRY_LET(known, change_set(ctx, *store, base->id, right.commit));
+      TRY_LET(known, changes_since(ctx, repository, *base, right.commit));
     }
     TreeItems items(ctx, store, base ? base->root : tree::empty_root(repository.parameters), right.commit.root,
                     query.prefix, std::move(known));
@@ -224,14 +270,14 @@ Result<Page<DiffItem>> EngineImpl::diff(const Context& ctx, const Repository& re
     return cut_page(items, query);
   }
   if (!right_ref.ends_with('$') || !right.branch) {
-    TRY_LET(auto known, change_set(ctx, *store, left.commit.id, right.commit));
+    TRY_LET(auto known, changes_since(ctx, repository, left.commit, right.commit));
     TreeItems items(ctx, store, left.commit.root, right.commit.root, query.prefix, std::move(known));
     return cut_page(items, query);
   }
   TRY_LET(const auto view, kv_.view(ctx));
   TRY_LET(const Branch record, read_branch(*view, repository, right.branch->name));
   TRY_LET(const Commit head, load_commit(ctx, repository, record.head));
-  TRY_LET(auto known, change_set(ctx, *store, left.commit.id, head));
+  TRY_LET(auto known, changes_since(ctx, repository, left.commit, head));
   TreeItems items(ctx, store, left.commit.root, head.root, query.prefix, std::move(known));
   items.lay_over(StagedCursor(*view, repository.id, record, query.prefix));
   return cut_page(items, query);

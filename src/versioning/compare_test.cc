@@ -41,41 +41,70 @@ std::vector<std::string> all_pages(World& w, const Repository& r, const std::str
   }
 }
 
-// Method: the same maps behind commits without change-sets: a chain in which the second commit undoes nothing, so that
-// its grandparent's map is compared by the trees.
-TEST(Diff, FromTheChangeSetIsThatOfTheTrees) {
+/// The same from the trees: changes() knows no change-sets.
+std::vector<std::string> by_the_trees(World& w, const Repository& r, const Commit& left, const Commit& right,
+                                      const ListQuery& query) {
+  std::vector<std::string> lines;
+  for (tree::Change& change : must(w.engine->changes(w.ctx, r, left, r, right, query.prefix))) {
+    const auto type = change.type == tree::ChangeType::kAdded     ? DiffItem::Type::kAdded
+                      : change.type == tree::ChangeType::kRemoved ? DiffItem::Type::kRemoved
+                                                                  : DiffItem::Type::kChanged;
+    DiffItem item{type, change.key, false, change.left, change.right};
+    const size_t cut = query.delimiter.empty() ? std::string::npos : change.key.find('/', query.prefix.size());
+    if (cut != std::string::npos) item = {DiffItem::Type::kPrefixChanged, change.key.substr(0, cut + 1), true, {}, {}};
+    if (lines.empty() || lines.back() != shown(item)) lines.push_back(shown(item));
+  }
+  return lines;
+}
+
+// Method: random commits, merges among them, each compared with the commits before it.
+TEST(Diff, FromChangeSetsIsThatOfTheTrees) {
   for (uint64_t seed = 1; seed <= 12; ++seed) {
     World w(Backend::kMemory, seed);
     const Repository r = w.repository();
     const auto below = [&](uint64_t n) { return w.random.u64() % n; };
+    const auto change_some = [&](const std::string& branch, uint64_t count) {
+      for (uint64_t i = count; i > 0; --i) {
+        const std::string path = "d" + std::to_string(below(12)) + "/" + std::to_string(below(60));
+        if (below(4) == 0)
+          must(w.engine->stage_removal(w.ctx, r, branch, path));
+        else
+          w.put(r, branch, path, below(3) == 0 ? "base" : "new" + std::to_string(below(3)));
+      }
+    };
     for (int i = 0; i < 300; ++i)
-      w.put(r, "main", "d" + std::to_string(below(9)) + "/" + std::to_string(below(90)), "base");
-    w.commit(r, "main");
-    for (int i = 0; i < 60; ++i) {
-      const std::string path = "d" + std::to_string(below(12)) + "/" + std::to_string(below(90));
-      if (below(4) == 0)
-        must(w.engine->stage_removal(w.ctx, r, "main", path));
-      else
-        w.put(r, "main", path, below(3) == 0 ? "base" : "new");
+      w.put(r, "main", "d" + std::to_string(below(9)) + "/" + std::to_string(below(60)), "base");
+    std::vector<Commit> commits = {w.commit(r, "main")};
+    for (int step = 0; step < 5; ++step) {
+      CommitSpec spec;
+      spec.message = "step";
+      spec.committer = "tester";
+      spec.allow_empty = true;
+      if (below(3) == 0) {
+        const std::string branch = "b" + std::to_string(step);
+        must(w.engine->create_branch(w.ctx, r, branch, "main"));
+        change_some(branch, 1 + below(20));
+        must(w.engine->commit(w.ctx, r, branch, spec));
+        MergeSpec merge;
+        merge.commit = spec;
+        must(w.engine->merge(w.ctx, r, branch, "main", merge));
+        commits.push_back(must(w.engine->resolve(w.ctx, r, "main")).commit);
+        continue;
+      }
+      change_some("main", below(40));
+      commits.push_back(must(w.engine->commit(w.ctx, r, "main", spec)));
     }
-    const Commit child = w.commit(r, "main");
-    ASSERT_FALSE(child.pack.empty());
-    const std::string parent = child.parents.front().hex();
-    // An empty commit over the child: its map is the child's, and its parent is not `parent`.
-    CommitSpec same;
-    same.message = "nothing";
-    same.committer = "tester";
-    same.allow_empty = true;
-    const Commit grandchild = must(w.engine->commit(w.ctx, r, "main", same));
     for (const auto& [prefix, delimiter] : std::vector<std::pair<std::string, std::string>>{
              {"", ""}, {"", "/"}, {"d1", ""}, {"d1/", "/"}, {"d11/4", ""}, {"zz", ""}, {"d", "/"}}) {
       ListQuery query;
       query.prefix = prefix;
       query.delimiter = delimiter;
-      for (const DiffType type : {DiffType::kTwoDot, DiffType::kThreeDot})
-        EXPECT_EQ(all_pages(w, r, parent, child.id.hex(), type, query),
-                  all_pages(w, r, parent, grandchild.id.hex(), type, query))
-            << seed << " '" << prefix << "' '" << delimiter << "'";
+      for (size_t from = 0; from < commits.size(); ++from)
+        for (size_t to = from; to < commits.size(); ++to)
+          for (const DiffType type : {DiffType::kTwoDot, DiffType::kThreeDot})
+            EXPECT_EQ(all_pages(w, r, commits[from].id.hex(), commits[to].id.hex(), type, query),
+                      by_the_trees(w, r, commits[from], commits[to], query))
+                << seed << " '" << prefix << "' '" << delimiter << "' " << from << ".." << to;
     }
   }
 }

@@ -193,9 +193,10 @@ class EngineImpl final : public Engine {
   /// Their merge base; nullopt when they have none: then the empty map is the base.
   Result<std::optional<Commit>> base_of(const Context& ctx, const Repository& repository, const Commit& a,
                                         const Commit& b);
-  /// The change-set of `right` when `left` is its first parent and one was kept. Cost: its size.
-  Result<std::optional<std::vector<tree::Change>>> change_set(const Context& ctx, tree::Packs& packs,
-                                                              const CommitId& left, const Commit& right);
+  /// What a few commits changed, by their change-sets, when `left` is among the nearest first parents of `right`;
+  /// nullopt: ask the trees. Cost: the changes, some thousands at most.
+  Result<std::optional<std::vector<tree::Change>>> changes_since(const Context& ctx, const Repository& repository,
+                                                                 const Commit& left, const Commit& right);
 
   // merging.cc
   struct ThreeWay {
@@ -294,9 +295,9 @@ class EngineImpl final : public Engine {
   std::unordered_map<std::string, std::shared_ptr<const Commit>> commits_;  // by repository id + raw commit id
   /// By name, each as long as its row has this version.
   std::map<std::string, std::shared_ptr<const Repository>, std::less<>> repositories_;
-  std::unordered_map<std::string, WriteGate> gates_;                        // by repository id + branch name
-  std::unordered_map<std::string, LandingQueue> queues_;                    // by repository id + branch name
-  std::unordered_map<std::string, size_t> unfolded_;  // packs written since the last fold, by repository id
+  std::unordered_map<std::string, WriteGate> gates_;      // by repository id + branch name
+  std::unordered_map<std::string, LandingQueue> queues_;  // by repository id + branch name
+  std::unordered_map<std::string, size_t> unfolded_;      // packs written since the last fold, by repository id
   std::unordered_set<std::string> folding_;
   struct UsedGraph {
     std::shared_ptr<CommitGraph> graph;
