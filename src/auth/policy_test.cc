@@ -9,6 +9,7 @@
 
 #include "auth/testing/naive_policy.h"
 #include "base/random.h"
+#include "base/testing/test_data.h"
 
 namespace tarn::auth {
 namespace {
@@ -41,7 +42,7 @@ PolicySet set_of(const std::vector<std::vector<Statement>>& policies) {
 }
 
 Json read_vectors() {
-  std::ifstream file("tests/data/auth/policy_vectors.json");
+  std::ifstream file(base::testing::test_data() / "auth" / "policy_vectors.json");
   std::stringstream text;
   text << file.rdbuf();
   auto parsed = Json::parse(text.str());

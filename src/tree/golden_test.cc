@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "base/bytes.h"
+#include "base/testing/test_data.h"
 #include "tree/detail/frame.h"
 #include "tree/detail/level_writer.h"
 #include "tree/detail/pack_writer.h"
@@ -16,13 +17,7 @@ namespace {
 using testing::Model;
 using testing::World;
 
-std::filesystem::path data_folder() {
-  for (std::filesystem::path at = std::filesystem::current_path(); !at.empty(); at = at.parent_path()) {
-    if (std::filesystem::exists(at / "src" / "layers.txt")) return at / "tests" / "data" / "tree";
-    if (at == at.root_path()) break;
-  }
-  return "tests/data/tree";
-}
+std::filesystem::path data_folder() { return base::testing::test_data() / "tree"; }
 
 std::string read_golden(const std::string& name) {
   std::ifstream in(data_folder() / name, std::ios::binary);
