@@ -2,8 +2,11 @@
 // calling thread is. On any other thread it is the operating system's matter as in mutex.cc.
 #include "base/testing/baton.h"
 
+#include <pthread.h>
+
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <semaphore>
 
 #include "base/mutex.h"
@@ -140,34 +143,45 @@ void Simulation::yield() {
   simulation->change();
 }
 
-void Simulation::block_on_lock(const std::function<bool()>& try_lock) {
+/// Waits for a lock whose holder may be no task but a thread of RocksDB's own: for a moment, then others have their
+/// turn.
+static bool lock_within_a_moment(std::mutex& mutex) {
+  timespec until{};
+  ::clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_nsec += 1'000'000;
+  if (until.tv_nsec >= 1'000'000'000) {
+    until.tv_nsec -= 1'000'000'000;
+    ++until.tv_sec;
+  }
+  return ::pthread_mutex_clocklock(mutex.native_handle(), CLOCK_MONOTONIC, &until) == 0;
+}
+
+void Simulation::block_on_lock(std::mutex& mutex) {
   Task* const self = running_;
   self->state = Task::State::kLock;
   do {
     self->tried_at = steps_;
     if (++fruitless_ > 10'000) stuck("all wait for locks");
-    // Its holder may be no task: a thread of RocksDB's own.
-    if (fruitless_ > 1'000) std::this_thread::sleep_for(std::chrono::microseconds(100));
+    if (fruitless_ > 1'000 && lock_within_a_moment(mutex)) break;
     change();
-  } while (!try_lock());
+  } while (!mutex.try_lock());
   self->state = Task::State::kReady;
   fruitless_ = 0;
 }
 
-bool Simulation::wait_on(const void* condition, bool timed, const std::function<void()>& unlock,
-                         const std::function<bool()>& try_lock) {
+bool Simulation::wait_on(const void* condition, bool timed, std::mutex& mutex) {
   Task* const self = running_;
   self->state = Task::State::kCondition;
   self->condition = condition;
   self->notified = false;
   self->timed = timed;
-  unlock();
+  mutex.unlock();
   fruitless_ = 0;
   change();
   const bool notified = self->notified;
   self->state = Task::State::kReady;
   self->condition = nullptr;
-  if (!try_lock()) block_on_lock(try_lock);
+  if (!mutex.try_lock()) block_on_lock(mutex);
   return notified;
 }
 
@@ -241,15 +255,14 @@ using testing::Simulation;
 
 void Mutex::lock_contended() {
   if (Simulation* simulation = Simulation::current())
-    simulation->block_on_lock([this] { return mutex_.try_lock(); });
+    simulation->block_on_lock(mutex_);
   else
     mutex_.lock();
 }
 
 void Condition::wait_once(Lock& lock) {
   if (Simulation* simulation = Simulation::current()) {
-    simulation->wait_on(
-        this, false, [&] { lock.mutex_.unlock(); }, [&] { return lock.mutex_.try_lock(); });
+    simulation->wait_on(this, false, lock.mutex_.mutex_);
     return;
   }
   std::unique_lock<std::mutex> inner(lock.mutex_.mutex_, std::adopt_lock);
@@ -258,9 +271,7 @@ void Condition::wait_once(Lock& lock) {
 }
 
 bool Condition::wait_once_until(Lock& lock, std::chrono::steady_clock::time_point until) {
-  if (Simulation* simulation = Simulation::current())
-    return simulation->wait_on(
-        this, true, [&] { lock.mutex_.unlock(); }, [&] { return lock.mutex_.try_lock(); });
+  if (Simulation* simulation = Simulation::current()) return simulation->wait_on(this, true, lock.mutex_.mutex_);
   std::unique_lock<std::mutex> inner(lock.mutex_.mutex_, std::adopt_lock);
   const bool in_time = condition_.wait_until(inner, until) == std::cv_status::no_timeout;
   inner.release();

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -56,9 +57,9 @@ class Simulation {
 
   Task* begin(std::function<void()> body, std::thread& thread);
   void join(std::thread::id thread);
-  void block_on_lock(const std::function<bool()>& try_lock);
-  bool wait_on(const void* condition, bool timed, const std::function<void()>& unlock,
-               const std::function<bool()>& try_lock);
+  void block_on_lock(std::mutex& mutex);
+  /// Gives `mutex` back meanwhile. @return whether it was notified.
+  bool wait_on(const void* condition, bool timed, std::mutex& mutex);
   void notify(const void* condition, bool all);
 
  private:
