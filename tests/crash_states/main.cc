@@ -1,6 +1,5 @@
 // crash_states: what a crash after any disk operation can leave of both stores, opened and held to what was
 // acknowledged. docs/notes/0004-proof.md says what it promises.
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <unordered_set>
 
 #include "base/log.h"
+#include "base/testing/workers.h"
 #include "story.h"
 
 namespace tarn::crash_states {
@@ -259,29 +259,16 @@ void work(const Arguments& arguments, int worker, int out, SteadyTime::time_poin
 int many(const Arguments& arguments) {
   const auto start_time = SteadyTime::now();
   const auto until = start_time + std::chrono::milliseconds(static_cast<int64_t>(arguments.seconds * 1000));
-  struct Worker {
-    pid_t pid;
-    std::FILE* in;
-  };
-  std::vector<Worker> workers;
-  for (int worker = 0; worker < arguments.jobs; ++worker) {
-    int ends[2];
-    if (::pipe(ends) != 0) return 2;
-    const pid_t pid = ::fork();
-    if (pid == 0) {
-      ::close(ends[0]);
-      work(arguments, worker, ends[1], until);
-    }
-    ::close(ends[1]);
-    workers.push_back({pid, ::fdopen(ends[0], "r")});
-  }
+  const auto workers =
+      base::testing::start_workers(arguments.jobs, [&](int worker, int out) { work(arguments, worker, out, until); });
+  if (!workers) return 2;
   Tally sum;
   int failures = 0;
-  for (const Worker& worker : workers) {
+  for (const base::testing::Worker& worker : *workers) {
     char line[4096];
     unsigned long long seed = 0, state = 0, trace = 0;
     bool ended = false;
-    while (std::fgets(line, sizeof line, worker.in)) {
+    while (std::fgets(line, sizeof line, worker.lines)) {
       if (std::sscanf(line, "S %llu", &seed) == 1) continue;
       int text = 0;
       if (std::sscanf(line, "F %llu %llu %llx %n", &seed, &state, &trace, &text) == 3 && text > 0) {
@@ -295,8 +282,7 @@ int many(const Arguments& arguments) {
       char* at = line + 1;
       for (size_t i = 0; i < kNumbers; ++i) reinterpret_cast<uint64_t*>(&sum)[i] += std::strtoull(at, &at, 10);
     }
-    std::fclose(worker.in);
-    ::waitpid(worker.pid, nullptr, 0);
+    base::testing::end_worker(worker);
     if (!ended && ++failures) std::printf("WRONG a worker died in the story of seed %llu\n", seed);
   }
   const double seconds = std::chrono::duration<double>(SteadyTime::now() - start_time).count();

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/testing/fewer.h"
+#include "base/testing/workers.h"
 #include "story.h"
 
 namespace tarn::simulation {
@@ -139,29 +140,16 @@ void work(const Arguments& arguments, int worker, int out, SteadyTime::time_poin
 int many(const Arguments& arguments) {
   const auto start = SteadyTime::now();
   const auto until = start + std::chrono::milliseconds(static_cast<int64_t>(std::min(arguments.seconds, 1e8) * 1000));
-  struct Worker {
-    pid_t pid;
-    std::FILE* in;
-  };
-  std::vector<Worker> workers;
-  for (int worker = 0; worker < arguments.jobs; ++worker) {
-    int ends[2];
-    if (::pipe(ends) != 0) return 2;
-    const pid_t pid = ::fork();
-    if (pid == 0) {
-      ::close(ends[0]);
-      work(arguments, worker, ends[1], until);
-    }
-    ::close(ends[1]);
-    workers.push_back({pid, ::fdopen(ends[0], "r")});
-  }
+  const auto workers =
+      base::testing::start_workers(arguments.jobs, [&](int worker, int out) { work(arguments, worker, out, until); });
+  if (!workers) return 2;
   Tally sum;
   std::optional<uint64_t> bad;
-  for (const Worker& worker : workers) {
+  for (const base::testing::Worker& worker : *workers) {
     char line[256];
     unsigned long long seed = 0;
     bool ended = false;
-    while (std::fgets(line, sizeof line, worker.in)) {
+    while (std::fgets(line, sizeof line, worker.lines)) {
       unsigned long long v[6];
       if (std::sscanf(line, "S %llu", &seed) == 1) continue;
       if (std::sscanf(line, "T %llu %llu %llu %llu %llu %llu", v, v + 1, v + 2, v + 3, v + 4, v + 5) == 6) {
@@ -174,8 +162,7 @@ int many(const Arguments& arguments) {
         sum.undecided += v[5];
       }
     }
-    std::fclose(worker.in);
-    ::waitpid(worker.pid, nullptr, 0);
+    base::testing::end_worker(worker);
     if (!ended && !bad) bad = seed;
   }
   if (bad && !arguments.shrink)
